@@ -1,0 +1,53 @@
+#define CATCH_CONFIG_RUNNER
+#include "tests/support/catch.hpp"
+
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <random>
+#include <string>
+
+#include "tests/support/seed.hpp"
+
+namespace test_support {
+namespace {
+
+std::uint64_t current_seed = 0;
+
+std::uint64_t initial_seed() {
+    if (const char* given = std::getenv("GUERDON_SEED"); given != nullptr && *given != '\0') {
+        return std::strtoull(given, nullptr, 10);
+    }
+    std::random_device device;
+    return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+}  // namespace
+
+std::uint64_t seed() {
+    return current_seed;
+}
+
+}  // namespace test_support
+
+int main(int argc, char** argv) {
+    test_support::current_seed = test_support::initial_seed();
+
+    Catch::Session session;
+#ifdef CATCH_CLARA_HPP_INCLUDED
+    using Catch::clara::Opt;
+#else
+    using Catch::Clara::Opt;
+#endif
+    session.cli(session.cli() | Opt(test_support::current_seed, "number")["--seed"]("seed of the random tests"));
+    if (const int error = session.applyCommandLine(argc, argv); error != 0) {
+        return error;
+    }
+    const int result = session.run();
+    const bool listing = session.configData().listTests || session.configData().listTestNamesOnly;
+    if (result != 0 && !listing) {
+        std::cerr << "seed: " << test_support::current_seed << " (again with --seed "
+                  << test_support::current_seed << ")\n";
+    }
+    return result;
+}
