@@ -1,0 +1,129 @@
+#pragma once
+
+#include <boost/container/small_vector.hpp>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/base/clock.hpp"
+#include "ledger/base/ids.hpp"
+#include "ledger/base/points.hpp"
+#include "ledger/entry.hpp"
+
+// The rows of the views as they live in RAM. Their packed, versioned bytes are made by row_codec.
+namespace ledger {
+
+/// Lots and statement lines are spilled to chunk rows in blocks of this many.
+inline constexpr std::uint32_t kChunk = 16;
+
+struct Lot {
+    std::uint32_t no = 0;        ///< from 1, per member, never reused
+    std::uint16_t currency = 0;
+    Points amount = 0;           ///< granted
+    Points remaining = 0;        ///< 0 <= remaining <= amount
+    Timestamp activates_at = 0;  ///< 0: active; otherwise pending until an activation entry
+    Timestamp expires_at = kNever;
+    Seq source;                  ///< the entry that granted it
+    [[nodiscard]] bool active() const { return activates_at == 0; }
+};
+
+/// One member's points of one currency. balance = available + pending + held - debt; debt > 0 implies available = 0.
+struct Wallet {
+    std::uint16_t currency = 0;
+    Points available = 0;
+    Points pending = 0;
+    Points held = 0;
+    Points debt = 0;
+    Points lifetime_earned = 0;
+    std::uint64_t version = 0;  ///< +1 with every entry that touches the wallet; the ETag of balances
+};
+
+/// What is known of lots that were spilled to chunks, so that most decisions never load them.
+struct SpilledLots {
+    std::uint32_t count = 0;               ///< lots 1 … count live in chunks; a multiple of kChunk
+    std::uint32_t first_live = 1;          ///< no live lot has a smaller number
+    Timestamp next_due = kNever;           ///< earliest activation or expiry in any chunk (may be early, never late)
+    Timestamp max_expires = 0;             ///< latest expiry in any chunk
+    bool sorted = true;                    ///< (expires_at, no) never decreases over all spilled lots, all active, one currency
+};
+
+/// One statement line: all that a statement shows without reading the log.
+struct StatementLine {
+    Seq seq;
+    Timestamp recorded_at = 0;
+    Timestamp occurred_at = 0;
+    EntryKind kind = EntryKind::none;
+    std::uint16_t currency = 0;
+    Points delta = 0;        ///< change of `balance`
+    Balance after;
+    std::string_view reason; ///< the award's or adjustment's reason
+    std::string_view rule;   ///< "campaign/rule", empty if none
+    std::string_view reference;  ///< order id or empty
+};
+
+/// A member's row. Chunked parts are separate rows (LotChunk, StatementChunk).
+struct Member {
+    MemberId id;
+    Seq created;                       ///< its `member` entry
+    Timestamp created_at = 0;
+    std::uint64_t version = 0;         ///< +1 with every entry that touches the member
+    Seq last;                          ///< last entry that touched it
+    boost::container::small_vector<Wallet, 1> wallets;
+    std::uint32_t next_lot = 1;
+    SpilledLots spilled;
+    boost::container::small_vector<Lot, 4> lots;  ///< numbers spilled.count + 1 … next_lot - 1, in order
+    std::uint32_t statement_lines = 0;            ///< ever written
+    std::uint32_t statement_spilled = 0;          ///< of them in chunks; a multiple of kChunk
+    std::string statement_tail;                   ///< the rest, packed (row_codec: StatementPacker)
+
+    [[nodiscard]] const Wallet* wallet(std::uint16_t currency) const;
+    /// Earliest activation or expiry of any lot; may be early for spilled ones, never late.
+    [[nodiscard]] Timestamp next_due() const;
+};
+
+/// Lots 16·n+1 … 16·n+16 of one member.
+struct LotChunk {
+    boost::container::small_vector<Lot, kChunk> lots;
+};
+
+/// What was refunded of one paid order; exists from the first refund on. Keyed by the order's entry.
+struct OrderState {
+    bool closed = false;                       ///< cancelled or nothing remains
+    boost::container::small_vector<Points, 4> refunded;   ///< per line, minor units
+    boost::container::small_vector<Points, 2> awarded;    ///< per awarded RuleOutcome (code awarded), what now stands
+};
+
+/// One program. Small and always in RAM.
+struct Program {
+    ProgramId id;
+    std::string name;                          ///< its id in URLs
+    Seq last_seq;
+    MemberId last_member;
+    Timestamp last_recorded = 0;
+    struct Version { std::uint32_t number = 0; Seq entry; /* in _system */ Hash32 content_hash{}; Timestamp created_at = 0; };
+    struct ActivationRecord { Timestamp effective_at = 0; std::uint32_t version = 0; };
+    std::vector<Version> versions;             ///< 1, 2, 3 …
+    std::vector<ActivationRecord> activations; ///< by effective_at, then order of entry
+    std::vector<std::string> currencies;       ///< id by number, in order of first appearance over all versions
+    std::map<std::pair<std::uint16_t, Account>, Points> accounts;  ///< system accounts, per currency
+    std::vector<std::string> shops;            ///< distinct shops seen, in order of first appearance; at most 4,096
+    /// The version active at `now`; version 1 before the first activation. 0 if there is none.
+    [[nodiscard]] std::uint32_t version_at(Timestamp now) const;
+};
+
+/// One API key.
+struct ApiKey {
+    std::uint64_t id = 0;
+    ProgramId program;            ///< _system: every program
+    Hash32 secret_hash{};
+    std::vector<std::string> scopes;
+    std::vector<std::string> origins;
+    std::string label;
+    std::uint8_t kind = 1;
+    bool revoked = false;
+    Timestamp created_at = 0;
+};
+
+}  // namespace ledger
