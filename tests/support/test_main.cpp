@@ -1,12 +1,11 @@
 #define CATCH_CONFIG_RUNNER
-#include "tests/support/catch.hpp"
-
 #include <cstdint>
 #include <cstdlib>
 #include <iostream>
 #include <random>
 #include <string>
 
+#include "tests/support/catch.hpp"
 #include "tests/support/seed.hpp"
 
 namespace test_support {
@@ -34,18 +33,20 @@ int main(int argc, char** argv) {
     test_support::current_seed = test_support::initial_seed();
 
     Catch::Session session;
-#ifdef CATCH_CLARA_HPP_INCLUDED
-    using Catch::clara::Opt;
-#else
+#if CATCH_VERSION_MAJOR >= 3
     using Catch::Clara::Opt;
+#else
+    using Catch::clara::Opt;
 #endif
-    session.cli(session.cli() | Opt(test_support::current_seed, "number")["--seed"]("seed of the random tests"));
+    session.cli(
+        session.cli() |
+        Opt(test_support::current_seed, "number")["--seed"]("seed of the random tests")
+    );
     if (const int error = session.applyCommandLine(argc, argv); error != 0) {
         return error;
     }
     const int result = session.run();
-    const bool listing = session.configData().listTests || session.configData().listTestNamesOnly;
-    if (result != 0 && !listing) {
+    if (result != 0 && !session.configData().listTests) {
         std::cerr << "seed: " << test_support::current_seed << " (again with --seed "
                   << test_support::current_seed << ")\n";
     }
