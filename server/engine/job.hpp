@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "ledger/base/clock.hpp"
+#include "ledger/tree.hpp"
+#include "ledger/view.hpp"
+#include "server/engine/arena.hpp"
+#include "server/engine/command.hpp"
+
+namespace ledger {
+class KeyVault;
+}
+
+namespace server::engine {
+
+/// Which queue a job waits in: `bulk` yields to `interactive`.
+enum class Lane : std::uint8_t { interactive, bulk, internal };
+
+/// One request on its way through the writer. Made on an io thread, given to Shard::submit, handed to the
+/// CompletionSink when everything it saw is durable. Owned by exactly one of them at a time.
+class Job {
+public:
+    virtual ~Job() = default;
+    ledger::ProgramId program;
+    Lane lane = Lane::interactive;
+    Actor actor;
+    Arena arena;
+    ledger::Timestamp queued_at = 0;  ///< monotonic, set by submit
+
+protected:
+    Job() = default;
+};
+
+/// Commands decided in order; outcomes answer them one to one. Never all-or-nothing.
+class WriteJob : public Job {
+public:
+    std::vector<Command> commands;
+    std::vector<Outcome> outcomes;
+};
+
+/// What a read may look at, on the writer thread.
+struct ReadContext {
+    const ledger::View& view;
+    const ledger::KeyVault& vault;
+    /// The reader's clock: max(last recorded, wall clock), microseconds.
+    ledger::Timestamp now = 0;
+    /// The program's hash tree, null for an unknown program.
+    const ledger::MerkleTree* tree = nullptr;
+    /// Opens the sealed part of an entry into `entry.personal`; false if the key was erased.
+    virtual bool open(ledger::OwnedEntry& entry) const = 0;
+    /// Members by e-mail or phone hash.
+    virtual std::vector<ledger::MemberId> members_by(ledger::BlindKind kind, const ledger::Hash16& hash) const = 0;
+    /// Statement chunk rows and others that are not in RAM tables; nullopt: does not exist.
+    virtual std::optional<std::string> row(const ledger::RowRef& ref) const = 0;
+
+protected:
+    ReadContext(const ledger::View& v, const ledger::KeyVault& k) : view(v), vault(k) {}
+    ~ReadContext() = default;
+};
+
+/// A read of the state. `read` runs on the writer thread and must be short (at most some 100 rows); it answers false
+/// when a look-up was missing: the rows are fetched and it runs again. It encodes nothing: it copies what the answer
+/// needs into the job; the io thread renders.
+class ReadJob : public Job {
+public:
+    virtual bool read(const ReadContext& context) = 0;
+    ledger::Seq as_of;  ///< set by the writer: the program's last seq that the read saw
+};
+
+/// Where finished jobs go: called on the writer or commit thread, must not block.
+class CompletionSink {
+public:
+    virtual ~CompletionSink() = default;
+    virtual void deliver(std::vector<std::unique_ptr<Job>> done) = 0;
+};
+
+}  // namespace server::engine
