@@ -1,0 +1,107 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ledger/base/result.hpp"
+#include "rules/duration.hpp"
+
+namespace rules {
+
+struct CompiledRule;
+struct Document;
+
+/// What points of a currency are for.
+enum class CurrencyKind : std::uint8_t { spendable, status };
+
+/// What taking back points that are no longer there does.
+enum class NegativePolicy : std::uint8_t { forbid, to_debt, take_available, write_off };
+
+[[nodiscard]] std::string_view name(CurrencyKind kind);
+[[nodiscard]] std::string_view name(NegativePolicy policy);
+
+/// A points currency of the program. Its number is its position in RuleSet::currencies().
+struct Currency {
+    std::string id;
+    std::uint8_t scale = 0;  ///< digits after the point when shown: 0..9
+    CurrencyKind kind = CurrencyKind::spendable;
+    NegativePolicy negative = NegativePolicy::to_debt;
+};
+
+enum class BoardWindow : std::uint8_t { all, month, week };
+[[nodiscard]] std::string_view name(BoardWindow window);
+
+struct Board {
+    std::string id;
+    std::uint16_t currency = 0;  ///< index into RuleSet::currencies()
+    std::vector<BoardWindow> windows;
+};
+
+/// Limits of a program document.
+inline constexpr std::size_t kDocumentBytesMax = 256 * 1024;
+inline constexpr std::size_t kDocumentDepthMax = 32;
+inline constexpr std::size_t kComplaintsMax = 50;
+/// The most an expression may cost, in units of docs/rules.md, "Limits".
+inline constexpr std::uint64_t kExpressionCostMax = 5'000;
+
+/// Raised when the same document and event could earn something else than before. Stored in entries.
+inline constexpr std::uint32_t kEngineAbi = 1;
+
+/// A program document, compiled. Immutable, so safe to share between threads; commands in flight pin
+/// it by shared_ptr.
+class RuleSet {
+public:
+    ~RuleSet();
+    RuleSet(const RuleSet&) = delete;
+    RuleSet& operator=(const RuleSet&) = delete;
+
+    /// Numbered by position. check_succession keeps the numbers of a program's versions compatible.
+    [[nodiscard]] std::span<const Currency> currencies() const { return currencies_; }
+    [[nodiscard]] std::optional<std::uint16_t> currency(std::string_view id) const;
+    [[nodiscard]] std::span<const Board> boards() const { return boards_; }
+
+    /// The rules of `order.paid` in the order in which they run: stage, priority from high to low,
+    /// then the name "campaign/rule" by bytes.
+    [[nodiscard]] std::span<const CompiledRule> order_paid() const { return order_paid_; }
+    /// The names of those rules, in the same order; the views live as long as the RuleSet.
+    [[nodiscard]] std::vector<std::string_view> rule_names() const;
+
+    [[nodiscard]] const std::string& zone_name() const { return zone_name_; }
+    [[nodiscard]] const date::time_zone& zone() const { return *zone_; }
+
+    /// The document with sorted keys, without white space. The content hash is SHA-256 of these bytes;
+    /// `program` is part of them if the document had it.
+    [[nodiscard]] const std::string& canonical() const { return canonical_; }
+
+private:
+    friend class RuleSetCompiler;
+    RuleSet();
+
+    std::vector<Currency> currencies_;
+    std::vector<Board> boards_;
+    std::vector<CompiledRule> order_paid_;
+    std::string zone_name_;
+    const date::time_zone* zone_ = nullptr;
+    std::string canonical_;
+};
+
+using RuleSetPtr = std::shared_ptr<const RuleSet>;
+
+/// Parses, validates and compiles a program document of the program `program`. Thread-safe.
+/// Errors: `too_large`, `bad_utf8`, `malformed_json` (with line and column), `too_deep`; then the whole
+/// document is read, and the code is the first of these that some field earned: `invalid_document`,
+/// `not_supported`, `invalid_expression`, `expression_too_costly`; `fields` has all complaints in
+/// document order, at most kComplaintsMax, each with its JSON Pointer.
+[[nodiscard]] ledger::Result<RuleSetPtr> load_rule_set(std::string_view json, std::string_view program);
+
+/// Checks that `next` may follow `previous` as a version of one program: currencies keep their
+/// position, kind and scale (wallets are stored under the number); new ones come last.
+/// Errors: `invalid_document` with one pointer a currency.
+[[nodiscard]] ledger::Result<void> check_succession(const RuleSet& previous, const RuleSet& next);
+
+}  // namespace rules
