@@ -2,7 +2,7 @@
 find_package(Threads REQUIRED)
 find_package(Boost 1.81 REQUIRED COMPONENTS system json container)
 find_package(OpenSSL 3 REQUIRED)
-find_package(Protobuf REQUIRED)  # protoc's code is for tools and tests; the server reads the wire with protozero
+find_package(Protobuf REQUIRED)  # for tools and tests; the server reads the wire with protozero
 find_package(simdjson REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(date REQUIRED)

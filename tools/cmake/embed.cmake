@@ -1,8 +1,10 @@
-# guerdon_embed(<target> <symbol> <file>...): compiles files into <target> as bytes, so that the binary needs none at run time.
+# guerdon_embed(<target> <symbol> <file>...): compiles files into <target> as bytes, so that the
+# binary needs none at run time. Include "embed/<symbol>.hpp"; it declares in namespace embed:
 #
-# Gives <target> the header generated/embed/<symbol>.hpp, included as "embed/<symbol>.hpp", which declares in namespace embed
-#     std::span<const EmbeddedFile> <symbol>();    // in the order given; name() is the file's name without folders
-#     std::string_view <symbol>_file(std::string_view name);    // empty when there is none of this name
+#     std::span<const EmbeddedFile> <symbol>();                 // in the order given
+#     std::string_view <symbol>_file(std::string_view name);    // empty when there is none
+#
+# A file's name is its last part, without folders.
 set(GUERDON_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/embed.py)
 
 function(guerdon_embed target symbol)

@@ -51,7 +51,7 @@ std::string_view {symbol}_file(std::string_view name) {{
 
 
 def byte_array(index: int, content: bytes) -> str:
-    """A terminating zero is added, so that an empty file is not an empty array, which C++ has not."""
+    """A zero ends it, so that an empty file is not an empty array, which C++ has not."""
     lines = []
     for begin in range(0, len(content), 24):
         lines.append("    " + ",".join(str(value) for value in content[begin:begin + 24]) + ",")
@@ -64,7 +64,8 @@ def main() -> int:
     for index, path in enumerate(map(pathlib.Path, sys.argv[3:])):
         content = path.read_bytes()
         arrays.append(byte_array(index, content))
-        rows.append(f'    {{"{path.name}", {{reinterpret_cast<const char*>(kFile{index}), {len(content)}}}}},')
+        view = f"{{reinterpret_cast<const char*>(kFile{index}), {len(content)}}}"
+        rows.append(f'    {{"{path.name}", {view}}},')
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{symbol}.hpp").write_text(HEADER.format(symbol=symbol))
     (folder / f"{symbol}.cpp").write_text(
