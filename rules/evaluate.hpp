@@ -57,8 +57,8 @@ private:
 
 /// The outcomes for what refunds left of the order: `order.net` and the lines are those of `remaining`
 /// (line_count amounts, each between 0 and the line's own); lines refunded in full are gone from
-/// `order.lines`. When nothing remains, no rule runs and every outcome of `evaluate` becomes
-/// `refunded` with 0 points, one per effect. Outcomes of both functions match by (rule, effect).
+/// `order.lines`. When nothing remains, no rule runs: each effect of each rule is `refunded` with 0
+/// points. Outcomes of both functions match by (rule, effect).
 [[nodiscard]] std::span<const Outcome> reevaluate(
     const RuleSet& rule_set,
     const OrderEvent& event,

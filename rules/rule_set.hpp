@@ -67,7 +67,7 @@ public:
 
     /// The rules of `order.paid` in the order in which they run: stage, priority from high to low,
     /// then the name "campaign/rule" by bytes.
-    [[nodiscard]] std::span<const CompiledRule> order_paid() const { return order_paid_; }
+    [[nodiscard]] std::span<const CompiledRule> order_paid() const;
     /// The names of those rules, in the same order; the views live as long as the RuleSet.
     [[nodiscard]] std::vector<std::string_view> rule_names() const;
 
