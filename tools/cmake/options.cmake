@@ -6,6 +6,8 @@ if(NOT CMAKE_BUILD_TYPE)
     set(CMAKE_BUILD_TYPE Release CACHE STRING "Build type" FORCE)
 endif()
 set(CMAKE_CXX_EXTENSIONS OFF)
+# guerdon, the test binaries and cel_conformance all stand in build/<preset>/.
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
 
 add_library(guerdon_code_generation INTERFACE)
 target_compile_features(guerdon_code_generation INTERFACE cxx_std_20)
