@@ -43,6 +43,16 @@ struct StoreStats {
     std::uint64_t wal_bytes = 0;
 };
 
+/// Format of the rows in views/ and of what apply makes of an entry. A change of either rebuilds the views.
+inline constexpr std::uint32_t kViewFormat = 1;
+inline constexpr std::uint32_t kApplyVersion = 1;
+
+/// Exit code after an error in the background of a store (flush, compaction, sync).
+inline constexpr int kStoreFailedExitCode = 74;
+/// Hears of an error in a store's background, on one of its threads. Empty: one line on stderr, then
+/// _exit(kStoreFailedExitCode): nothing may be acknowledged any more and recovery decides.
+using StoreFailure = std::function<void(std::string_view message)>;
+
 /// log/: group records and wrapped keys. The truth. Writes come from one thread at a time; reads from any.
 class LogStore {
 public:
@@ -52,8 +62,10 @@ public:
         std::shared_ptr<Disk> disk;
         bool sync = true;        ///< false only in the binary that must lose data (tests)
         bool read_only = false;  ///< `verify`: nothing in the folder changes
+        StoreFailure on_failure = {};
     };
-    /// io_error, corrupt, newer_format.
+    /// Creates the folder if it may. Errors: folder_in_use, not_found (read_only and nothing there), newer_format,
+    /// corrupt, io_error.
     static Result<std::unique_ptr<LogStore>> open(Options options);
 
     struct Row { std::string_view key; std::string_view value; };
@@ -95,6 +107,7 @@ public:
         std::shared_ptr<Disk> disk;
         std::uint64_t cache_bytes = std::uint64_t{256} << 20;
         bool read_only = false;
+        StoreFailure on_failure = {};
     };
     /// A folder whose apply_version or format is older is emptied and says so through `rebuilt()`.
     static Result<std::unique_ptr<ViewStore>> open(Options options);
