@@ -40,13 +40,13 @@ struct Wallet {
     std::uint64_t version = 0;  ///< +1 with every entry that touches the wallet; the ETag of balances
 };
 
-/// What is known of lots that were spilled to chunks, so that most decisions never load them.
+/// What is known of lots that were spilled to chunks, so that most decisions never load them. An entry that touches a
+/// spilled lot, or is recorded when one is due, needs every chunk from `first_live` on, so that this stays exact.
 struct SpilledLots {
     std::uint32_t count = 0;               ///< lots 1 … count live in chunks; a multiple of kChunk
-    std::uint32_t first_live = 1;          ///< no live lot has a smaller number
-    Timestamp next_due = kNever;           ///< earliest activation or expiry in any chunk (may be early, never late)
-    Timestamp max_expires = 0;             ///< latest expiry in any chunk
-    bool sorted = true;                    ///< (expires_at, no) never decreases over all spilled lots, all active, one currency
+    std::uint32_t first_live = 1;          ///< number of the first lot with points left; count + 1: none
+    Timestamp next_due = kNever;           ///< earliest activation or expiry of a spilled lot with points left
+    [[nodiscard]] bool any_live() const { return first_live <= count; }
 };
 
 /// One statement line: all that a statement shows without reading the log.
@@ -79,7 +79,7 @@ struct Member {
     std::string statement_tail;                   ///< the rest, packed (row_codec: StatementPacker)
 
     [[nodiscard]] const Wallet* wallet(std::uint16_t currency) const;
-    /// Earliest activation or expiry of any lot; may be early for spilled ones, never late.
+    /// Earliest activation or expiry of a lot with points left; kNever if there is none.
     [[nodiscard]] Timestamp next_due() const;
 };
 
@@ -88,11 +88,14 @@ struct LotChunk {
     boost::container::small_vector<Lot, kChunk> lots;
 };
 
-/// What was refunded of one paid order; exists from the first refund on. Keyed by the order's entry.
+/// What was refunded of one paid order; exists from the first refund on. Keyed by the order's entry. It holds changes
+/// only, so that apply needs nothing but the refund's entry: what stands is (order's entry) - (this).
 struct OrderState {
-    bool closed = false;                       ///< cancelled or nothing remains
-    boost::container::small_vector<Points, 4> refunded;   ///< per line, minor units
-    boost::container::small_vector<Points, 2> awarded;    ///< per awarded RuleOutcome (code awarded), what now stands
+    bool closed = false;                       ///< an order.cancelled came
+    boost::container::small_vector<Points, 4> refunded;    ///< per line of the order's entry, minor units
+    /// Points taken back, per RuleOutcome with code `awarded` of the order's entry. A refund's entry lists one
+    /// RuleOutcome with code `refunded` for each of them, in the same order; its `posted` (negative: taken) counts.
+    boost::container::small_vector<Points, 2> taken_back;
 };
 
 /// One program. Small and always in RAM.
@@ -106,8 +109,7 @@ struct Program {
     struct ActivationRecord { Timestamp effective_at = 0; std::uint32_t version = 0; };
     std::vector<Version> versions;             ///< 1, 2, 3 …
     std::vector<ActivationRecord> activations; ///< by effective_at, then order of entry
-    std::vector<std::string> currencies;       ///< id by number, in order of first appearance over all versions
-    std::map<std::pair<std::uint16_t, Account>, Points> accounts;  ///< system accounts, per currency
+    std::map<std::pair<std::uint16_t, Account>, Points> accounts;  ///< system accounts, per currency number
     std::vector<std::string> shops;            ///< distinct shops seen, in order of first appearance; at most 4,096
     /// The version active at `now`; version 1 before the first activation. 0 if there is none.
     [[nodiscard]] std::uint32_t version_at(Timestamp now) const;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "ledger/statement.hpp"
 #include "ledger/view.hpp"
 
 namespace ledger {
@@ -78,7 +79,10 @@ public:
 
     [[nodiscard]] std::vector<ProgramId> programs() const;
     [[nodiscard]] std::vector<std::uint64_t> api_keys() const;
-    /// Members by e-mail or phone among rows not yet in views/ (the caller joins them with a scan of `blind`).
+    /// What a reading thread needs beside a snapshot of views/ (taken in the same step). Requires member() == found.
+    [[nodiscard]] MemberHistory history(ProgramId program, MemberId id) const;
+    /// Members by e-mail or phone among rows not yet in views/. The caller joins them with a scan of `blind`
+    /// (contact_row_prefix) and keeps those whose profile() still has the hash.
     [[nodiscard]] std::vector<MemberId> recent_by_blind(ProgramId program, BlindKind kind, const Hash16& hash) const;
 
 private:

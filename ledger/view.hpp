@@ -70,7 +70,8 @@ public:
     [[nodiscard]] virtual Lookup<Member> member(ProgramId program, MemberId id) const = 0;
     [[nodiscard]] virtual Lookup<LotChunk> lot_chunk(ProgramId program, MemberId id, std::uint32_t chunk) const = 0;
     [[nodiscard]] virtual Lookup<OrderState> order_state(ProgramId program, Seq order) const = 0;
-    /// The entry that claimed an idempotency or natural key.
+    /// The entry that claimed an idempotency or natural key. It may be an `alias`: its own request hash answers for the
+    /// key, its link `original` names the entry that answers for the fact.
     [[nodiscard]] virtual ValueLookup<Seq> seen(ProgramId program, const Hash16& hash) const = 0;
     [[nodiscard]] virtual ValueLookup<MemberId> member_by_external_id(ProgramId program, const Hash16& hash) const = 0;
     [[nodiscard]] virtual ValueLookup<ProfileHashes> profile(ProgramId program, MemberId id) const = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,7 +21,8 @@ enum class ViewFamily : std::uint8_t {
     keys,       ///< program u32 · hash 16 bytes → seq (varint)
     rev,        ///< program u32 · order entry seq u64 → OrderState
     due,        ///< program u32 · when i64 (sign bit flipped) · member u64 → empty
-    blind,      ///< kind u8 · program u32 · hash 16 · [member u64] → member, or the member's profile hashes
+    blind,      ///< kind u8 · program u32 · then: hash 16 → member (external id); hash 8 · member u64 → empty
+                ///< (e-mail, phone); member u64 → ProfileHashes (profile)
     seqidx,     ///< program u32 · first seq u64 of a log value → group u64 · part u16
     tree,       ///< program u32 · level u8 · index u64 → 32-byte node of a complete subtree (levels 8, 16, …)
     count_      ///< number of families
@@ -35,11 +37,21 @@ struct ViewRecord {
     std::string value;
 };
 
+/// A claimed key on its way to `keys`. Plain, because there are two an event and the writer makes them.
+struct SeenKey {
+    std::uint32_t program = 0;
+    std::array<std::uint8_t, 16> hash{};
+    std::uint64_t seq = 0;
+};
+
 /// The rows of one checkpoint: everything that changed up to and including group `applied_group`. At most one
 /// record a (family, key).
 struct CheckpointBatch {
     std::uint64_t applied_group = 0;
     std::vector<ViewRecord> records;
+    std::vector<std::vector<SeenKey>> seen;
+    /// Turns `seen` into records. Whoever stores the batch calls it first, on the helper thread.
+    void expand();
 };
 
 /// Names one row; the unit in which a missing row is reported and fetched.
