@@ -18,6 +18,9 @@ namespace server::net {
 
 enum class Method : std::uint8_t { get, head, post, put, delete_, options, patch, other };
 
+/// The reason phrase of a status, e.g. "Not Found"; "Unknown" if it has none.
+[[nodiscard]] std::string_view reason_phrase(int status);
+
 /// "GET", "DELETE" …; "other" for anything else.
 [[nodiscard]] std::string_view name(Method method);
 
@@ -123,7 +126,8 @@ private:
     std::shared_ptr<StreamSink> sink_;
 };
 
-/// Where one answer goes. Implemented by the session, and by tests of handlers.
+/// Where one answer goes. Implemented by the session, and by tests of handlers. After `deliver` or
+/// `deliver_stream` of a request, its views are dead.
 class ResponseSink {
 public:
     virtual ~ResponseSink() = default;
@@ -131,6 +135,8 @@ public:
     virtual void deliver(Response response) = 0;
     /// Any thread, at most once a request, instead of `deliver`.
     virtual StreamWriter deliver_stream(Response head) = 0;
+    /// Any thread: the right to answer was dropped without an answer.
+    virtual void abandon() noexcept = 0;
     /// The io thread that owns the connection; null if there is none (tests).
     [[nodiscard]] virtual IoQueue* queue() const = 0;
 };
@@ -154,7 +160,6 @@ public:
     [[nodiscard]] IoQueue* queue() const { return sink_ ? sink_->queue() : nullptr; }
 
 private:
-    void abandon() noexcept;
     std::shared_ptr<ResponseSink> sink_;
 };
 
@@ -217,6 +222,9 @@ class Handler {
 public:
     virtual ~Handler() = default;
     virtual BodyPlan plan(const RequestHead& head) = 0;
+    /// The answer for what fails below the application: malformed_http, headers_too_large,
+    /// body_too_large, request_timeout, overloaded, internal. Any thread.
+    virtual Response error(ledger::ErrorCode code) = 0;
     /// For BodyPlan::buffer, with the whole body.
     virtual void handle(const Request& request, Respond respond) = 0;
     /// For BodyPlan::stream. The head's views stay valid until `respond` is consumed; copy what is
