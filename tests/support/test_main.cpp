@@ -46,7 +46,13 @@ int main(int argc, char** argv) {
         return error;
     }
     const int result = session.run();
-    if (result != 0 && !session.configData().listTests) {
+#if CATCH_VERSION_MAJOR >= 3
+    const bool listing = session.configData().listTests;
+#else
+    // Here listing answers with the number of tests.
+    const bool listing = session.configData().listTests || session.configData().listTestNamesOnly;
+#endif
+    if (result != 0 && !listing) {
         std::cerr << "seed: " << test_support::current_seed << " (again with --seed "
                   << test_support::current_seed << ")\n";
     }
