@@ -28,7 +28,6 @@ TOP_LEVEL = set(FOLDERS) | {
     "CMakeLists.txt", "CMakePresets.json", "README.md", "CHANGELOG.md", "LICENSE", "build"}
 WIDTH = 100
 CODE = {".cpp", ".hpp", ".py", ".sh", ".cmake", ".proto"}
-SCRIPTS = {"tools/test", "tools/demo", "tools/soak", ".ci/run"}
 
 # layer: the folders whose headers it may include. The longest matching prefix of a path names its
 # layer.
@@ -159,8 +158,9 @@ def tree_files(root: pathlib.Path):
             if name not in ("build", "node_modules", "__pycache__", ".git", ".cache", "corpus"))
         for name in sorted(names):
             path = (relative / name).as_posix()
-            is_text = pathlib.Path(name).suffix in CODE | {".md"} or name == "CMakeLists.txt"
-            if is_text or path in SCRIPTS:
+            suffix = pathlib.Path(name).suffix
+            is_script = suffix == "" and path.startswith(("tools/", ".ci/"))
+            if suffix in CODE | {".md"} or name == "CMakeLists.txt" or is_script:
                 yield path
 
 

@@ -46,11 +46,11 @@ int main(int argc, char** argv) {
         return error;
     }
     const int result = session.run();
-#if CATCH_VERSION_MAJOR >= 3
-    const bool listing = session.configData().listTests;
-#else
-    // Here listing answers with the number of tests.
-    const bool listing = session.configData().listTests || session.configData().listTestNamesOnly;
+    const Catch::ConfigData& config = session.configData();
+    bool listing = config.listTests || config.listTags || config.listReporters;
+#if CATCH_VERSION_MAJOR < 3
+    // Here a listing answers with the number of tests, which is not a failure.
+    listing = listing || config.listTestNamesOnly;
 #endif
     if (result != 0 && !listing) {
         std::cerr << "seed: " << test_support::current_seed << " (again with --seed "
