@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "ledger/base/clock.hpp"
+#include "ledger/statement.hpp"
+#include "ledger/store.hpp"
 #include "ledger/tree.hpp"
 #include "ledger/view.hpp"
 #include "server/engine/arena.hpp"
@@ -50,12 +52,13 @@ struct ReadContext {
     ledger::Timestamp now = 0;
     /// The program's hash tree, null for an unknown program.
     const ledger::MerkleTree* tree = nullptr;
-    /// Opens the sealed part of an entry into `entry.personal`; false if the key was erased.
+    /// Opens the sealed part of an entry into `entry.personal`; false if there is none or its key was erased.
     virtual bool open(ledger::OwnedEntry& entry) const = 0;
     /// Members by e-mail or phone hash.
-    virtual std::vector<ledger::MemberId> members_by(ledger::BlindKind kind, const ledger::Hash16& hash) const = 0;
-    /// Statement chunk rows and others that are not in RAM tables; nullopt: does not exist.
-    virtual std::optional<std::string> row(const ledger::RowRef& ref) const = 0;
+    [[nodiscard]] virtual std::vector<ledger::MemberId> members_by(ledger::BlindKind kind, const ledger::Hash16& hash) const = 0;
+    /// What is not in views/ yet of a member that `view` found; goes with `snapshot()`, to be read on any thread.
+    [[nodiscard]] virtual ledger::MemberHistory history(ledger::MemberId member) const = 0;
+    [[nodiscard]] virtual std::shared_ptr<const ledger::ViewSnapshot> snapshot() const = 0;
 
 protected:
     ReadContext(const ledger::View& v, const ledger::KeyVault& k) : view(v), vault(k) {}

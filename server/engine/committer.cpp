@@ -1,0 +1,113 @@
+#include "server/engine/committer.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+#include <unistd.h>
+
+#include "ledger/base/clock.hpp"
+
+namespace server::engine {
+
+namespace {
+ledger::Timestamp steady_now() {
+    return ledger::SystemClock{}.monotonic();
+}
+}  // namespace
+
+Committer::Committer(ledger::Log& log, CompletionSink& sink, Metrics& metrics, ledger::GroupId durable)
+    : log_(log), sink_(sink), metrics_(metrics), durable_(durable.value) {}
+
+Committer::~Committer() {
+    stop();
+}
+
+void Committer::start() {
+    thread_ = std::thread([this] { run(); });
+}
+
+void Committer::stop() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+void Committer::submit(CommitBatch batch, bool idle) {
+    std::unique_lock lock(mutex_);
+    if (!busy_ && next_.empty() && (idle || !batch.group)) {
+        busy_ = true;
+        lock.unlock();
+        commit(std::move(batch));
+        lock.lock();
+        busy_ = false;
+        lock.unlock();
+        changed_.notify_all();
+        return;
+    }
+    // One batch runs and one waits: the writer decides the next group meanwhile, and stops when it is two ahead.
+    changed_.wait(lock, [this] { return next_.empty(); });
+    next_.push_back(std::move(batch));
+    lock.unlock();
+    changed_.notify_all();
+}
+
+void Committer::run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+        changed_.wait(lock, [this] { return (!next_.empty() && !busy_) || (stopping_ && next_.empty()); });
+        if (next_.empty()) return;
+        CommitBatch batch = std::move(next_.front());
+        next_.pop_front();
+        busy_ = true;
+        lock.unlock();
+        changed_.notify_all();
+        commit(std::move(batch));
+        lock.lock();
+        busy_ = false;
+        changed_.notify_all();
+    }
+}
+
+void Committer::commit(CommitBatch batch) {
+    if (batch.group) {
+        const ledger::Timestamp begin = steady_now();
+        sync_started_.store(begin, std::memory_order_relaxed);
+        rows_.clear();
+        for (const ledger::KeyRow& key : batch.keys) rows_.push_back({key.key, key.value});
+        const auto done = log_.commit(*batch.group, rows_);
+        if (done.has_error()) {
+            // The write may or may not be in the log: recovery decides. Nothing more is acknowledged.
+            std::fprintf(stderr, "guerdon: the log could not be written: %s\n", done.error().detail.c_str());
+            std::fflush(stderr);
+            _exit(70);
+        }
+        sync_started_.store(0, std::memory_order_relaxed);
+        metrics_.sync_micros.record(static_cast<std::uint64_t>(steady_now() - begin));
+        metrics_.groups.add();
+        {
+            std::lock_guard lock(mutex_);
+            durable_.store(batch.required.value, std::memory_order_release);
+        }
+        changed_.notify_all();
+    }
+    release(batch);
+}
+
+void Committer::release(CommitBatch& batch) {
+    if (batch.after) batch.after();
+    if (!batch.jobs.empty()) sink_.deliver(std::move(batch.jobs));
+}
+
+void Committer::wait_durable(ledger::GroupId group) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return durable_.load(std::memory_order_acquire) >= group.value; });
+}
+
+ledger::Timestamp Committer::sync_running_for() const {
+    const ledger::Timestamp started = sync_started_.load(std::memory_order_relaxed);
+    return started == 0 ? 0 : steady_now() - started;
+}
+
+}  // namespace server::engine

@@ -1,0 +1,183 @@
+#include "server/engine/decide_parts.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "ledger/base/invariant.hpp"
+#include "rules/refund.hpp"
+#include "rules/rule_set.hpp"
+
+namespace server::engine {
+
+using ledger::EntryKind;
+using ledger::ErrorCode;
+using ledger::Points;
+
+namespace {
+
+rules::Scratch& rule_scratch() {
+    static thread_local rules::Scratch scratch;
+    return scratch;
+}
+
+ledger::NegativePolicy policy_of(const rules::RuleSet& rule_set, std::uint16_t currency) {
+    switch (rule_set.currencies()[currency].negative) {
+        case rules::NegativePolicy::forbid: return ledger::NegativePolicy::forbid;
+        case rules::NegativePolicy::to_debt: return ledger::NegativePolicy::to_debt;
+        case rules::NegativePolicy::take_available: return ledger::NegativePolicy::take_available;
+        case rules::NegativePolicy::write_off: return ledger::NegativePolicy::write_off;
+    }
+    return ledger::NegativePolicy::to_debt;
+}
+
+void fill(const EventCommand& command, ledger::Timestamp now, ledger::Entry& entry) {
+    entry.occurred_at = command.occurred_at;
+    entry.evaluated_at = now;
+    entry.has_key_hash = true;
+    entry.key_hash = command.key_hash;
+    entry.has_request_hash = true;
+    entry.request_hash = command.request_hash;
+    entry.has_event = true;
+    entry.event.source = command.source;
+    entry.event.id = command.id;
+    entry.event.type = command.type_name;
+    entry.event.subject = command.subject;
+    entry.event.facts = ledger::FactsKind::refund;
+    entry.event.refund = command.refund;
+    entry.event.engine_abi = kEngineAbi;
+}
+
+/// Refused for ever: the natural key stays free, so a corrected refund under a new event id can still come.
+void reject_refund(const DecideContext& context, const EventCommand& command, ledger::Timestamp now,
+                   const ledger::Entry& order, ledger::Error why, Decision& decision) {
+    ledger::Entry& entry = decision.reject(context, std::move(why));
+    fill(command, now, entry);
+    entry.member = order.member;
+    entry.links.push_back({ledger::LinkKind::original, order.seq});
+    entry.personal.note = command.personal.note;
+    entry.sealed_for = entry.personal.empty() ? 0 : order.member.value;
+    decision.member = order.member;
+}
+
+void park_refund(const DecideContext& context, const EventCommand& command, ledger::Timestamp now,
+                 const ledger::Entry& order, Decision& decision) {
+    ledger::Entry& entry = decision.add(context, EntryKind::parked);
+    fill(command, now, entry);
+    entry.has_natural_hash = true;
+    entry.natural_hash = command.natural_hash;
+    entry.links.push_back({ledger::LinkKind::original, order.seq});
+    entry.personal = command.personal;
+    entry.sealed_for = 0;
+    decision.kind = Decision::Kind::entries;
+    decision.status = Status::pending_identity;
+}
+
+/// What earlier refunds took back of the order's `award`-th awarded outcome.
+Points taken_back(const ledger::OrderState* state, std::size_t award) {
+    return state != nullptr && award < state->taken_back.size() ? state->taken_back[award] : 0;
+}
+
+}  // namespace
+
+void decide_refund(const DecideContext& context, const EventCommand& command, ledger::Timestamp now, Decision& decision) {
+    const auto seen = context.view.seen(context.program, command.order_natural_hash);
+    if (seen.missing()) {
+        decision.miss();
+        return;
+    }
+    if (!seen.found()) {
+        decision.refuse(ledger::field_error(ErrorCode::order_not_found, "/data/order_id", "no paid order of this shop has this id"));
+        return;
+    }
+    const auto found = context.view.entry(context.program, seen.value);
+    if (found.missing()) {
+        decision.miss();
+        return;
+    }
+    INVARIANT(found.found());
+    const ledger::Entry& order = found.row->entry;
+    if (order.kind == EntryKind::parked) return park_refund(context, command, now, order, decision);
+    INVARIANT(order.kind == EntryKind::event && order.event.facts == ledger::FactsKind::order);
+    const ledger::OrderFacts& facts = order.event.order;
+
+    const auto state = context.view.order_state(context.program, order.seq);
+    if (state.missing()) {
+        decision.miss();
+        return;
+    }
+    if (command.refund.currency.size() != 0 && command.refund.currency != facts.currency)
+        return reject_refund(context, command, now, order,
+                             ledger::field_error(ErrorCode::refund_exceeds_order, "/data/currency", "is not the order's currency"),
+                             decision);
+    if (state.found() && state.row->closed)
+        return reject_refund(context, command, now, order,
+                             ledger::field_error(ErrorCode::refund_exceeds_order, "/data/order_id", "nothing of this order is left to refund"),
+                             decision);
+
+    const std::size_t lines = rules::line_count(facts);
+    const auto remaining = decision.scratch.make<Points>(lines);
+    for (std::size_t i = 0; i < lines; ++i) {
+        const Points refunded = state.found() && i < state.row->refunded.size() ? state.row->refunded[i] : 0;
+        remaining[i] = rules::line_amount(facts, i) - refunded;
+    }
+    const auto taken = decision.scratch.make<Points>(lines);
+    if (auto planned = rules::plan_refund(facts, command.refund, remaining, taken); planned.has_error())
+        return reject_refund(context, command, now, order, planned.error(), decision);
+    for (std::size_t i = 0; i < lines; ++i) remaining[i] -= taken[i];
+
+    const rules::RuleSet* rule_set = context.rule_sets.find(context.program, order.event.program_version);
+    if (rule_set == nullptr) {
+        decision.refuse(read_only_program());
+        return;
+    }
+    ledger::Entry& entry = decision.add(context, EntryKind::event);
+    fill(command, now, entry);
+    entry.has_natural_hash = true;
+    entry.natural_hash = command.natural_hash;
+    entry.member = order.member;
+    entry.personal.note = command.personal.note;
+    entry.sealed_for = entry.personal.empty() ? 0 : order.member.value;
+    entry.links.push_back({ledger::LinkKind::original, order.seq});
+    entry.event.refund.taken = taken;
+    entry.event.program_version = order.event.program_version;
+    entry.event.tz_version = rules::zone_database_version();
+
+    ledger::WalletPlan plan(context.view, context.program, order.member, context.recorded_at, entry);
+    if (plan_failed(plan.settle(), decision)) return;
+    const rules::OrderEvent event{facts, order.event.id, order.event.source, order.event.subject, order.occurred_at, order.evaluated_at};
+    const auto outcomes = rules::reevaluate(*rule_set, event, remaining, rule_scratch());
+    std::size_t award = 0;
+    for (const ledger::RuleOutcome& original : order.event.rules) {
+        if (original.code != ledger::RuleCode::awarded) continue;
+        const Points stands = original.posted - taken_back(state.row, award++);
+        const auto now_earned = std::find_if(outcomes.begin(), outcomes.end(), [&](const rules::Outcome& outcome) {
+            return outcome.rule == original.rule && outcome.effect == original.effect;
+        });
+        // A rule that no longer matches what remains gives nothing; a refund never raises an award.
+        const Points keeps = now_earned == outcomes.end() ? 0 : std::min(now_earned->points, stands);
+        const Points back = stands - keeps;
+        ledger::RuleOutcome& stored = entry.event.rules.emplace_back();
+        stored.rule = decision.scratch.copy(original.rule);
+        stored.code = ledger::RuleCode::refunded;
+        stored.amount = -back;
+        stored.posted = -back;
+        stored.currency = original.currency;
+        stored.reason = decision.scratch.copy(original.reason);
+        stored.effect = original.effect;
+        stored.lot = original.lot;
+        if (back == 0) continue;
+        const auto outcome = plan.take_back(original.currency, back, original.lot, policy_of(*rule_set, original.currency));
+        if (outcome == ledger::PlanOutcome::insufficient_points)
+            return reject_refund(context, command, now, order,
+                                 ledger::make_error(ErrorCode::insufficient_points,
+                                                    "The points were spent, and this currency forbids a debt."),
+                                 decision);
+        if (plan_failed(outcome, decision)) return;
+    }
+    plan.finish();
+    decision.kind = Decision::Kind::entries;
+    decision.status = Status::applied;
+    decision.member = order.member;
+}
+
+}  // namespace server::engine
