@@ -42,7 +42,8 @@ namespace ledger {
 
 /// The look-up hash of one field; `value` must be normalised. Not for BlindKind::profile.
 [[nodiscard]] Hash16 blind_hash(const HmacKey& hmac, BlindKind kind, std::string_view value);
-/// Hashes of the fields that are given (not empty).
+/// Hashes of the fields that are given (not empty); the e-mail must be normalised, as Personal
+/// says.
 [[nodiscard]] BlindHashes blind_hashes(const HmacKey& hmac, const Personal& personal);
 /// The first 8 bytes of each hash as a big-endian number; a hash that begins with 8 zero bytes
 /// counts as 1, because 0 means none.

@@ -36,9 +36,8 @@ public:
     [[nodiscard]] Hash32 mac(std::string_view message) const;
     /// The first 16 bytes of the HMAC of: domain byte, then each part as u32 length (big-endian)
     /// and bytes. The lengths keep ("ab", "c") and ("a", "bc") apart.
-    [[nodiscard]] Hash16 mac16(
-        HashDomain domain, std::initializer_list<std::string_view> parts
-    ) const;
+    [[nodiscard]] Hash16 mac16(HashDomain domain, std::initializer_list<std::string_view> parts)
+        const;
 
 private:
     Sha256 inner_;

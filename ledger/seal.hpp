@@ -7,8 +7,8 @@
 #include "ledger/entry.hpp"
 #include "ledger/keyring.hpp"
 
-// Personal fields <-> Entry::sealed: 24-byte random nonce, then crypto_secretbox (XSalsa20-Poly1305)
-// of the Personal message of entry.proto. Any thread.
+// Personal fields <-> Entry::sealed: 24-byte random nonce, then crypto_secretbox
+// (XSalsa20-Poly1305) of the Personal message of entry.proto. Any thread.
 namespace ledger {
 
 /// Replaces `out` by the sealed fields; empty if `personal` is empty.
@@ -16,7 +16,7 @@ void seal(const Personal& personal, const SecretKey& key, std::string& out);
 
 /// Opens `sealed` into `plain` (wiped first); the views of the answer point into `plain`.
 /// Errors: corrupt (another key, changed bytes, or malformed content).
-[[nodiscard]] Result<Personal> open(
+[[nodiscard]] Result<Personal> unseal(
     std::string_view sealed, const SecretKey& key, std::string& plain
 );
 
