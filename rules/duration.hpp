@@ -59,8 +59,14 @@ private:
         std::int64_t seconds = 0;
     };
 
+    /// UTC seconds; not exact: the local time does not exist, and this is the instant of the jump.
+    struct Instant {
+        std::int64_t seconds = 0;
+        bool exact = true;
+    };
+
     const Offset& offset_at(const date::time_zone& zone, std::int64_t utc_seconds);
-    std::int64_t to_utc(const date::time_zone& zone, std::int64_t local_seconds);
+    Instant to_utc(const date::time_zone& zone, std::int64_t local_seconds);
     const Offset& remember(const Offset& offset);
 
     std::array<Offset, 4> offsets_{};
