@@ -16,9 +16,6 @@ namespace server::http {
 /// A few words for the reader, e.g. "Too many points asked for"; stable per code.
 [[nodiscard]] std::string_view title(ledger::ErrorCode code);
 
-/// The reason phrase of a status, e.g. "Not Found".
-[[nodiscard]] std::string_view reason_phrase(int status);
-
 /// Further members of a problem.
 struct ProblemExtras {
     /// The entry in which the refusal is recorded.
@@ -33,8 +30,9 @@ void write_problem(JsonWriter& json, const ledger::Error& error, const ProblemEx
 
 /// A whole answer with application/problem+json; 429 and 503 carry Retry-After. The detail of
 /// `internal` and of storage failures is not sent.
-[[nodiscard]] net::Response error_response(const ledger::Error& error,
-                                           const ProblemExtras& extras = {});
+[[nodiscard]] net::Response error_response(
+    const ledger::Error& error, const ProblemExtras& extras = {}
+);
 [[nodiscard]] net::Response error_response(ledger::ErrorCode code);
 
 }  // namespace server::http

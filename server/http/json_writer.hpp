@@ -34,17 +34,25 @@ public:
     /// A complete JSON value, written as it is.
     JsonWriter& raw(std::string_view json);
 
-    JsonWriter& field(std::string_view name, std::string_view value) { return key(name).string(value); }
+    JsonWriter& field(std::string_view name, std::string_view value) {
+        return key(name).string(value);
+    }
     JsonWriter& field(std::string_view name, const char* value) { return key(name).string(value); }
-    JsonWriter& field(std::string_view name, const std::string& value) { return key(name).string(value); }
-    JsonWriter& field(std::string_view name, std::int64_t value) { return key(name).integer(value); }
+    JsonWriter& field(std::string_view name, const std::string& value) {
+        return key(name).string(value);
+    }
+    JsonWriter& field(std::string_view name, std::int64_t value) {
+        return key(name).integer(value);
+    }
     JsonWriter& field(std::string_view name, std::uint64_t value) {
         return key(name).unsigned_integer(value);
     }
     JsonWriter& field(std::string_view name, std::uint32_t value) {
         return key(name).unsigned_integer(value);
     }
-    JsonWriter& field(std::string_view name, std::int32_t value) { return key(name).integer(value); }
+    JsonWriter& field(std::string_view name, std::int32_t value) {
+        return key(name).integer(value);
+    }
     JsonWriter& field(std::string_view name, bool value) { return key(name).boolean(value); }
     JsonWriter& time_field(std::string_view name, ledger::Timestamp value) {
         return key(name).time(value);
@@ -62,5 +70,7 @@ private:
 
 /// Appends `text` as a JSON string with its quotes.
 void append_json_string(std::string& out, std::string_view text);
+
+[[nodiscard]] bool is_utf8(std::string_view text);
 
 }  // namespace server::http

@@ -20,8 +20,9 @@ namespace server::http {
 
 /// The value of `name` in a query string, decoded; absent if the name is.
 /// Errors: invalid_parameter if its encoding is broken or it occurs twice.
-[[nodiscard]] ledger::Result<std::optional<std::string>> query_parameter(std::string_view query,
-                                                                         std::string_view name);
+[[nodiscard]] ledger::Result<std::optional<std::string>> query_parameter(
+    std::string_view query, std::string_view name
+);
 
 inline constexpr std::size_t kPathParametersMax = 6;
 
@@ -47,9 +48,9 @@ public:
 
     /// HEAD matches GET. `allow` receives the methods of the path when it is method_not_allowed.
     /// Errors: not_found, invalid_parameter (broken percent-encoding), method_not_allowed.
-    [[nodiscard]] ledger::Result<Match> find(net::Method method,
-                                             std::string_view path,
-                                             std::string* allow = nullptr) const;
+    [[nodiscard]] ledger::Result<Match> find(
+        net::Method method, std::string_view path, std::string* allow = nullptr
+    ) const;
 
 private:
     struct Target {
@@ -61,17 +62,23 @@ private:
         std::size_t parameter_child = 0;  // 0: none; the root is never a child
         std::vector<Target> targets;
     };
-    [[nodiscard]] const Node* walk(std::string_view path,
-                                   std::array<std::string_view, kPathParametersMax>& raw,
-                                   std::size_t& count) const;
-    [[nodiscard]] const Node* walk_from(std::size_t node,
-                                        std::string_view rest,
-                                        std::array<std::string_view, kPathParametersMax>& raw,
-                                        std::size_t& count) const;
+    [[nodiscard]] const Node* walk(
+        std::string_view path,
+        std::array<std::string_view, kPathParametersMax>& raw,
+        std::size_t& count
+    ) const;
+    [[nodiscard]] const Node* walk_from(
+        std::size_t node,
+        std::string_view rest,
+        std::array<std::string_view, kPathParametersMax>& raw,
+        std::size_t& count
+    ) const;
     std::vector<Node> nodes_ = std::vector<Node>(1);
 };
 
 /// 404 or 405 (with Allow) or 400 for a failed `find`.
-[[nodiscard]] net::Response route_error_response(const ledger::Error& error, std::string_view allow);
+[[nodiscard]] net::Response route_error_response(
+    const ledger::Error& error, std::string_view allow
+);
 
 }  // namespace server::http

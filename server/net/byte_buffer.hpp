@@ -43,7 +43,8 @@ public:
     void commit(std::size_t count) { end_ += count; }
 
     void append(std::string_view bytes) {
-        if (tail_bytes() < bytes.size()) reserve(std::max(bytes.size(), std::min(size(), kGrowthMax)));
+        if (tail_bytes() < bytes.size())
+            reserve(std::max(bytes.size(), std::min(size(), kGrowthMax)));
         std::memcpy(tail(), bytes.data(), bytes.size());
         commit(bytes.size());
     }

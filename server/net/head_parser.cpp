@@ -1,7 +1,8 @@
 #include "server/net/head_parser.hpp"
 
-#include <boost/beast/http/error.hpp>
 #include <charconv>
+
+#include <boost/beast/http/error.hpp>
 
 namespace server::net {
 
@@ -45,8 +46,8 @@ void HeadStore::clear() {
 }
 
 HeadStore::Span HeadStore::store(std::string_view text) {
-    const Span span{static_cast<std::uint32_t>(text_.size()),
-                    static_cast<std::uint32_t>(text.size())};
+    const Span span{
+        static_cast<std::uint32_t>(text_.size()), static_cast<std::uint32_t>(text.size())};
     text_.append(text);
     return span;
 }

@@ -76,13 +76,15 @@ std::string_view RequestHead::header(std::string_view name) const {
 std::string_view RequestHead::media_type() const {
     std::string_view type = header("content-type");
     type = type.substr(0, type.find(';'));
-    while (!type.empty() && (type.back() == ' ' || type.back() == '\t')) type.remove_suffix(1);
+    while (!type.empty() && (type.back() == ' ' || type.back() == '\t'))
+        type.remove_suffix(1);
     return type;
 }
 
 void Response::add_header(std::string_view name, std::string_view value) {
     const auto append_safely = [this](std::string_view text) {
-        for (char c : text) header_lines.push_back(c == '\r' || c == '\n' || c == '\0' ? ' ' : c);
+        for (char c : text)
+            header_lines.push_back(c == '\r' || c == '\n' || c == '\0' ? ' ' : c);
     };
     header_lines.reserve(header_lines.size() + name.size() + value.size() + 4);
     append_safely(name);

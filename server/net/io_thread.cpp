@@ -1,7 +1,8 @@
 #include "server/net/io_thread.hpp"
 
-#include <boost/asio/post.hpp>
 #include <ctime>
+
+#include <boost/asio/post.hpp>
 
 namespace server::net {
 
@@ -61,7 +62,8 @@ void IoThread::push_many(std::vector<UniqueFunction<void()>>& work) {
     {
         const std::lock_guard lock(inbox_mutex_);
         if (!stopped_) {
-            for (auto& item : work) inbox_.push_back(std::move(item));
+            for (auto& item : work)
+                inbox_.push_back(std::move(item));
             first = !work.empty() && !std::exchange(woken_, true);
         }
     }
@@ -115,7 +117,8 @@ void IoThread::drain_connections() {
 }
 
 void IoThread::cut_connections() {
-    while (first_ != nullptr) first_->cut();
+    while (first_ != nullptr)
+        first_->cut();
 }
 
 void IoThread::schedule_tick() {

@@ -2,8 +2,6 @@
 
 #include <array>
 #include <atomic>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <chrono>
 #include <memory>
 #include <mutex>
@@ -11,6 +9,9 @@
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "server/net/asio.hpp"
 #include "server/net/io_queue.hpp"

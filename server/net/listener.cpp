@@ -14,8 +14,9 @@ constexpr std::chrono::milliseconds kPauseAfterFailure{100};
 
 }  // namespace
 
-Listener::Listener(std::vector<std::shared_ptr<IoThread>> threads,
-                   std::shared_ptr<SessionShared> shared)
+Listener::Listener(
+    std::vector<std::shared_ptr<IoThread>> threads, std::shared_ptr<SessionShared> shared
+)
     : threads_(std::move(threads)),
       shared_(std::move(shared)),
       acceptor_(threads_.front()->context().get_executor()),
@@ -25,8 +26,9 @@ ledger::Result<void> Listener::bind(const std::string& host, std::uint16_t port)
     error_code failure;
     const auto address = asio::ip::make_address(host == "localhost" ? "127.0.0.1" : host, failure);
     if (failure) {
-        return ledger::make_error(ErrorCode::invalid_parameter,
-                                  "listen: \"" + host + "\" is not an IP address");
+        return ledger::make_error(
+            ErrorCode::invalid_parameter, "listen: \"" + host + "\" is not an IP address"
+        );
     }
     const asio::ip::tcp::endpoint endpoint(address, port);
     acceptor_.open(endpoint.protocol(), failure);

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
+
+#include <boost/asio/steady_timer.hpp>
 
 #include "ledger/base/result.hpp"
 #include "server/net/asio.hpp"

@@ -1,17 +1,20 @@
 #include "server/net/proxy.hpp"
 
 #include <algorithm>
-#include <boost/asio/ip/address.hpp>
 #include <charconv>
 #include <string>
+
+#include <boost/asio/ip/address.hpp>
 
 namespace server::net {
 
 namespace {
 
 std::string_view trimmed(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+        text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
+        text.remove_suffix(1);
     return text;
 }
 
@@ -40,8 +43,9 @@ ledger::Result<IpAddress> IpAddress::parse(std::string_view text) {
     boost::system::error_code failure;
     const auto address = boost::asio::ip::make_address(std::string(text), failure);
     if (failure) {
-        return ledger::make_error(ledger::ErrorCode::invalid_parameter,
-                                  "not an IP address: " + std::string(text));
+        return ledger::make_error(
+            ledger::ErrorCode::invalid_parameter, "not an IP address: " + std::string(text)
+        );
     }
     IpAddress result;
     if (address.is_v6()) {
@@ -57,7 +61,9 @@ ledger::Result<IpAddress> IpAddress::parse(std::string_view text) {
 bool IpAddress::loopback() const {
     static constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
     if (std::equal(kMapped.begin(), kMapped.end(), bytes.begin())) return bytes[12] == 127;
-    return std::all_of(bytes.begin(), bytes.end() - 1, [](std::uint8_t byte) { return byte == 0; }) &&
+    return std::all_of(
+               bytes.begin(), bytes.end() - 1, [](std::uint8_t byte) { return byte == 0; }
+           ) &&
            bytes[15] == 1;
 }
 
@@ -73,8 +79,9 @@ ledger::Result<Cidr> Cidr::parse(std::string_view text) {
         const auto [stop, failure] =
             std::from_chars(digits.data(), digits.data() + digits.size(), bits);
         if (failure != std::errc{} || stop != digits.data() + digits.size() || bits > width) {
-            return ledger::make_error(ledger::ErrorCode::invalid_parameter,
-                                      "not a network: " + std::string(text));
+            return ledger::make_error(
+                ledger::ErrorCode::invalid_parameter, "not a network: " + std::string(text)
+            );
         }
     }
     return Cidr{*address, bits + (128 - width)};
@@ -82,9 +89,11 @@ ledger::Result<Cidr> Cidr::parse(std::string_view text) {
 
 bool Cidr::contains(const IpAddress& address) const {
     const std::size_t whole = prefix_bits / 8;
-    if (!std::equal(network.bytes.begin(),
-                    network.bytes.begin() + static_cast<std::ptrdiff_t>(whole),
-                    address.bytes.begin())) {
+    if (!std::equal(
+            network.bytes.begin(),
+            network.bytes.begin() + static_cast<std::ptrdiff_t>(whole),
+            address.bytes.begin()
+        )) {
         return false;
     }
     const unsigned rest = prefix_bits % 8;
@@ -93,9 +102,9 @@ bool Cidr::contains(const IpAddress& address) const {
     return (network.bytes[whole] & mask) == (address.bytes[whole] & mask);
 }
 
-std::string_view caller_address(std::string_view peer,
-                                std::string_view forwarded_for,
-                                std::span<const Cidr> trusted) {
+std::string_view caller_address(
+    std::string_view peer, std::string_view forwarded_for, std::span<const Cidr> trusted
+) {
     const auto peer_address = IpAddress::parse(peer);
     if (!peer_address || !trusted_by(trusted, *peer_address)) return peer;
     std::string_view caller = peer;

@@ -33,8 +33,8 @@ struct Cidr {
 /// The caller's address: `peer`, unless it is a trusted proxy; then the right-most address of
 /// `forwarded_for` that is not a trusted proxy (what stands left of it could be forged).
 /// The view points into `peer` or `forwarded_for`.
-[[nodiscard]] std::string_view caller_address(std::string_view peer,
-                                              std::string_view forwarded_for,
-                                              std::span<const Cidr> trusted);
+[[nodiscard]] std::string_view caller_address(
+    std::string_view peer, std::string_view forwarded_for, std::span<const Cidr> trusted
+);
 
 }  // namespace server::net

@@ -1,12 +1,12 @@
 #include "server/net/server.hpp"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <future>
 #include <thread>
+
+#include <sys/resource.h>
 
 #include "server/net/listener.hpp"
 #include "server/net/tls.hpp"
@@ -47,7 +47,9 @@ ledger::Result<void> write_port_file(const std::string& path, std::uint16_t port
     file << port << '\n';
     file.close();
     if (!file || std::rename(partial.c_str(), path.c_str()) != 0) {
-        return ledger::make_error(ErrorCode::io_error, "port-file \"" + path + "\" cannot be written");
+        return ledger::make_error(
+            ErrorCode::io_error, "port-file \"" + path + "\" cannot be written"
+        );
     }
     return {};
 }
@@ -77,7 +79,8 @@ public:
         }
         auto bound = listener_->bind(options_.host, options_.port);
         if (!bound) return bound.error();
-        for (const auto& thread : threads_) thread->start();
+        for (const auto& thread : threads_)
+            thread->start();
         started_ = true;
         listener_->accept_next();
         if (options_.port_file.empty()) return {};
@@ -109,7 +112,8 @@ public:
         for (const auto& thread : threads_) {
             on_thread(*thread, [&thread] { thread->cut_connections(); });
         }
-        for (const auto& thread : threads_) thread->join();
+        for (const auto& thread : threads_)
+            thread->join();
         return clean;
     }
 
@@ -128,7 +132,8 @@ public:
 
     std::vector<IoQueue*> io_queues() override {
         std::vector<IoQueue*> queues;
-        for (const auto& thread : threads_) queues.push_back(thread.get());
+        for (const auto& thread : threads_)
+            queues.push_back(thread.get());
         return queues;
     }
 

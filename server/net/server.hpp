@@ -55,8 +55,9 @@ class Server {
 public:
     /// Binds and starts the threads.
     /// Errors: invalid_parameter (address, certificate), io_error (bind, port file).
-    [[nodiscard]] static ledger::Result<std::unique_ptr<Server>> start(ServerOptions options,
-                                                                       Handler& handler);
+    [[nodiscard]] static ledger::Result<std::unique_ptr<Server>> start(
+        ServerOptions options, Handler& handler
+    );
     /// Drains without patience.
     virtual ~Server() = default;
 

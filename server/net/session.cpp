@@ -1,11 +1,12 @@
 #include "server/net/session.hpp"
 
 #include <array>
+#include <charconv>
+#include <exception>
+
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
-#include <charconv>
-#include <exception>
 
 #include "ledger/base/invariant.hpp"
 #include "server/net/byte_buffer.hpp"
@@ -45,10 +46,9 @@ bool has_no_payload(int status) {
 
 }  // namespace
 
-void append_response_head(std::string& out,
-                          const Response& response,
-                          std::string_view date,
-                          std::string_view framing) {
+void append_response_head(
+    std::string& out, const Response& response, std::string_view date, std::string_view framing
+) {
     out += "HTTP/1.1 ";
     append_number(out, response.status);
     out.push_back(' ');
@@ -125,11 +125,10 @@ class Session final : public ResponseSink,
                 return;
             }
             // The outlet keeps itself alive: the session may be at its next request by then.
-            session_->thread_->push(
-                [session = session_, self = this, work = std::move(work)]() mutable {
-                    if (session->outlet_.get() == self) work(*session);
-                }
-            );
+            session_->thread_->push([session = session_, self = this, work = std::move(work)](
+                                    ) mutable {
+                if (session->outlet_.get() == self) work(*session);
+            });
         }
 
         std::shared_ptr<Session> session_;
@@ -138,10 +137,12 @@ class Session final : public ResponseSink,
     };
 
 public:
-    Session(std::shared_ptr<IoThread> thread,
-            std::shared_ptr<SessionShared> shared,
-            Stream stream,
-            Admission admission)
+    Session(
+        std::shared_ptr<IoThread> thread,
+        std::shared_ptr<SessionShared> shared,
+        Stream stream,
+        Admission admission
+    )
         : thread_(std::move(thread)),
           shared_(std::move(shared)),
           stream_(std::move(stream)),
@@ -203,11 +204,8 @@ public:
         if (thread_->on_this_thread()) {
             on_stream_begun(std::move(head), outlet);
         } else {
-            thread_->push(
-                [self = this->shared_from_this(), head = std::move(head), outlet]() mutable {
-                    self->on_stream_begun(std::move(head), std::move(outlet));
-                }
-            );
+            thread_->push([self = this->shared_from_this(), head = std::move(head), outlet](
+                          ) mutable { self->on_stream_begun(std::move(head), std::move(outlet)); });
         }
         return StreamWriter(std::move(outlet));
     }
@@ -281,7 +279,9 @@ private:
         }
     }
 
-    void arm(std::chrono::milliseconds timeout) { this->deadline = steady_now_ms() + timeout.count(); }
+    void arm(std::chrono::milliseconds timeout) {
+        this->deadline = steady_now_ms() + timeout.count();
+    }
     void disarm() { this->deadline = kNoDeadline; }
 
     void leave() {
@@ -338,13 +338,15 @@ private:
 
     bool parse_head() {
         error_code failure;
-        const std::size_t used = parser_->put(asio::const_buffer(input_.data(), input_.size()), failure);
+        const std::size_t used =
+            parser_->put(asio::const_buffer(input_.data(), input_.size()), failure);
         input_.consume(used);
         header_bytes_ += used;
         const std::size_t limit = shared_->limits.header_bytes_max;
         const bool need_more = failure == boost::beast::http::error::need_more;
         if (need_more && header_bytes_ + input_.size() <= limit) return wait_for_input(kReadBytes);
-        if (need_more || header_bytes_ > limit || failure == boost::beast::http::error::header_limit) {
+        if (need_more || header_bytes_ > limit ||
+            failure == boost::beast::http::error::header_limit) {
             return refuse(ErrorCode::headers_too_large);
         }
         if (failure || !store_.publish(request_, parser_->http_1_1())) return refuse_malformed();
@@ -379,7 +381,8 @@ private:
         plan_limit_ = plan.limit_bytes;
         rejected_ = plan.kind == BodyPlan::Kind::reject;
         if (rejected_) return reject(std::move(plan.rejection), has_body);
-        if (request_.content_length.value_or(0) > plan_limit_) return refuse(ErrorCode::body_too_large);
+        if (request_.content_length.value_or(0) > plan_limit_)
+            return refuse(ErrorCode::body_too_large);
         if (plan.kind == BodyPlan::Kind::stream) return open_body_stream(has_body);
         if (!has_body) return hand_over();
         return begin_body();
@@ -395,9 +398,8 @@ private:
     }
 
     void believe_proxy() {
-        request_.peer = caller_address(
-            peer_, request_.header("x-forwarded-for"), shared_->trusted_proxies
-        );
+        request_.peer =
+            caller_address(peer_, request_.header("x-forwarded-for"), shared_->trusted_proxies);
         request_.secure = equals_ignoring_case(request_.header("x-forwarded-proto"), "https");
     }
 
@@ -513,8 +515,7 @@ private:
 
     /// False once the session has answered in the application's stead, or the client is gone.
     [[nodiscard]] bool awaits_answer() const {
-        return !answered_ && !outlet_ &&
-               (state_ == State::handling || state_ == State::streaming);
+        return !answered_ && !outlet_ && (state_ == State::handling || state_ == State::streaming);
     }
 
     /// Answers an error and closes.
@@ -593,15 +594,15 @@ private:
         }
         std::array<asio::const_buffer, 2> parts{
             asio::const_buffer(out_.data(), out_.size()),
-            asio::const_buffer(payload.data(), payload.size())
-        };
+            asio::const_buffer(payload.data(), payload.size())};
         if constexpr (!kTls) {
             // Nearly always the socket takes it all at once; asking it directly saves a round
             // through the scheduler.
             error_code failure;
             const std::size_t sent = stream_.write_some(parts, failure);
             if (!failure && sent == out_.size() + payload.size()) return;
-            if (failure && failure != asio::error::would_block && failure != asio::error::try_again) {
+            if (failure && failure != asio::error::would_block &&
+                failure != asio::error::try_again) {
                 broken_ = true;
                 return;
             }
@@ -619,8 +620,9 @@ private:
         const std::array<asio::const_buffer, 2> parts{first, second};
         stream_.async_write_some(
             parts,
-            [self = this->shared_from_this(), first, second](error_code failure, std::size_t sent
-            ) mutable {
+            [self = this->shared_from_this(),
+             first,
+             second](error_code failure, std::size_t sent) mutable {
                 if (failure) {
                     self->writing_ = false;
                     return self->close();
@@ -969,20 +971,24 @@ private:
 
 }  // namespace
 
-void start_plain_session(std::shared_ptr<IoThread> thread,
-                         std::shared_ptr<SessionShared> shared,
-                         TcpSocket socket,
-                         Admission admission) {
+void start_plain_session(
+    std::shared_ptr<IoThread> thread,
+    std::shared_ptr<SessionShared> shared,
+    TcpSocket socket,
+    Admission admission
+) {
     std::make_shared<Session<TcpSocket>>(
         std::move(thread), std::move(shared), std::move(socket), admission
     )
         ->start();
 }
 
-void start_tls_session(std::shared_ptr<IoThread> thread,
-                       std::shared_ptr<SessionShared> shared,
-                       TcpSocket socket,
-                       asio::ssl::context& tls) {
+void start_tls_session(
+    std::shared_ptr<IoThread> thread,
+    std::shared_ptr<SessionShared> shared,
+    TcpSocket socket,
+    asio::ssl::context& tls
+) {
     std::make_shared<Session<TlsStream>>(
         std::move(thread), std::move(shared), TlsStream(std::move(socket), tls), Admission::serve
     )

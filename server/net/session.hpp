@@ -24,20 +24,24 @@ struct SessionShared {
 
 enum class Admission : std::uint8_t { serve, refuse_overloaded };
 
-/// Takes over an accepted connection, counted in `open` or `refusing` already. `socket` belongs to `thread`'s context. Call on that thread.
-void start_plain_session(std::shared_ptr<IoThread> thread,
-                         std::shared_ptr<SessionShared> shared,
-                         TcpSocket socket,
-                         Admission admission);
-void start_tls_session(std::shared_ptr<IoThread> thread,
-                       std::shared_ptr<SessionShared> shared,
-                       TcpSocket socket,
-                       asio::ssl::context& tls);
+/// Takes over an accepted connection, counted in `open` or `refusing` already. `socket` belongs to
+/// `thread`'s context. Call on that thread.
+void start_plain_session(
+    std::shared_ptr<IoThread> thread,
+    std::shared_ptr<SessionShared> shared,
+    TcpSocket socket,
+    Admission admission
+);
+void start_tls_session(
+    std::shared_ptr<IoThread> thread,
+    std::shared_ptr<SessionShared> shared,
+    TcpSocket socket,
+    asio::ssl::context& tls
+);
 
 /// Appends status line and header of `response`. `date` as of IoThread::date().
-void append_response_head(std::string& out,
-                          const Response& response,
-                          std::string_view date,
-                          std::string_view framing);
+void append_response_head(
+    std::string& out, const Response& response, std::string_view date, std::string_view framing
+);
 
 }  // namespace server::net

@@ -23,9 +23,9 @@ public:
     UniqueFunction() = default;
 
     template <typename F>
-        requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction> &&
-                 std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
-    UniqueFunction(F&& callable) {  // NOLINT(google-explicit-constructor): a lambda is passed as is
+    requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction> && std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
+        UniqueFunction(F&& callable
+        ) {  // NOLINT(google-explicit-constructor): a lambda is passed as is
         using Target = std::decay_t<F>;
         if constexpr (fits_inline<Target>()) {
             ::new (static_cast<void*>(storage_)) Target(std::forward<F>(callable));
@@ -91,9 +91,7 @@ private:
         [](void* self, Args&&... args) -> R {
             return (**static_cast<Target**>(self))(std::forward<Args>(args)...);
         },
-        [](void* from, void* to) noexcept {
-            ::new (to) Target*(*static_cast<Target**>(from));
-        },
+        [](void* from, void* to) noexcept { ::new (to) Target*(*static_cast<Target**>(from)); },
         [](void* self) noexcept { delete *static_cast<Target**>(self); }};
 
     void take(UniqueFunction& other) noexcept {
