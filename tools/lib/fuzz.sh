@@ -2,7 +2,8 @@
 # build/fuzz and runs each for so long, from its corpus; findings stay in build/fuzz/findings.
 
 fuzz_all() {
-    local seconds="$1" build="$SOURCE_ROOT/build/fuzz" target name corpus seeds places failed=0
+    local seconds="$1" build="$SOURCE_ROOT/build/fuzz" failed=0
+    local target name corpus seeds places
     cmake -S "$SOURCE_ROOT" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         -DCMAKE_CXX_COMPILER=clang++ -DGUERDON_FUZZ=ON >"$build.log" 2>&1 &&
         cmake --build "$build" --parallel "$(build_jobs)" --target fuzz_targets >>"$build.log" 2>&1 || {
