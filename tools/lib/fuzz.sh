@@ -4,12 +4,13 @@
 fuzz_all() {
     local seconds="$1" build="$SOURCE_ROOT/build/fuzz" failed=0
     local target name corpus seeds places
-    cmake -S "$SOURCE_ROOT" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
-        -DCMAKE_CXX_COMPILER=clang++ -DGUERDON_FUZZ=ON >"$build.log" 2>&1 &&
-        cmake --build "$build" --parallel "$(build_jobs)" --target fuzz_targets >>"$build.log" 2>&1 || {
+    if ! { cmake -S "$SOURCE_ROOT" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+        -DCMAKE_CXX_COMPILER=clang++ -DGUERDON_FUZZ=ON &&
+        cmake --build "$build" --parallel "$(build_jobs)" --target fuzz_targets; } \
+        >"$build.log" 2>&1; then
         grep -A 10 -m 3 -E 'error|Error' "$build.log" | cut -c 1-400 >&2
         return 1
-    }
+    fi
     mkdir -p "$build/findings"
     for target in "$build"/fuzz_targets/*; do
         name="$(basename "$target")"
