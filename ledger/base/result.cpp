@@ -68,10 +68,8 @@ Error field_error(ErrorCode code, std::string pointer, std::string detail) {
     return error;
 }
 
-}  // namespace ledger
-
-namespace boost::system {
-void throw_exception_from_error(ledger::Error const& error, boost::source_location const&) {
-    throw std::runtime_error(std::string(ledger::name(error.code)) + ": " + error.detail);
+void throw_exception_from_error(Error const& error, boost::source_location const&) {
+    throw std::runtime_error(std::string(name(error.code)) + ": " + error.detail);
 }
-}  // namespace boost::system
+
+}  // namespace ledger

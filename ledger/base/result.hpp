@@ -92,6 +92,10 @@ struct Error {
 [[nodiscard]] Error make_error(ErrorCode code, std::string detail = {});
 [[nodiscard]] Error field_error(ErrorCode code, std::string pointer, std::string detail);
 
+/// Lets `result::value()` throw for our Error; only tests and start-up call it. Boost finds it here by
+/// the namespace of Error: a declaration in boost::system after Boost's header would not be seen.
+[[noreturn]] void throw_exception_from_error(Error const& error, boost::source_location const& where);
+
 /// A value or an Error. A thin nodiscard layer over boost::system::result.
 template <typename T>
 class [[nodiscard]] Result : public boost::system::result<T, Error> {
@@ -110,8 +114,3 @@ public:
 };
 
 }  // namespace ledger
-
-namespace boost::system {
-/// Lets `result::value()` throw for our Error; only tests and start-up call it.
-[[noreturn]] void throw_exception_from_error(ledger::Error const& error, boost::source_location const& where);
-}  // namespace boost::system
