@@ -66,7 +66,8 @@ public:
     };
     /// No I/O: for the writer. Also finds entries that are not committed yet.
     [[nodiscard]] std::optional<EntryRef> find_in_ring(ProgramId program, Seq seq) const;
-    /// An entry's stored bytes, from RAM or disk. Errors: not_found, corrupt, newer_format, io_error.
+    /// An entry's stored bytes, from RAM or disk; it may not be committed yet, so an answer made of it waits for
+    /// durable_group(). Errors: not_found, corrupt, newer_format, io_error.
     [[nodiscard]] Result<std::string> find(ProgramId program, Seq seq) const;
     /// Several entries of one program, in the order asked; neighbours share one read. Errors as find.
     [[nodiscard]] Result<std::vector<std::string>> find_many(ProgramId program, std::span<const Seq> seqs) const;
