@@ -4,6 +4,7 @@
 fuzz_all() {
     local seconds="$1" build="$SOURCE_ROOT/build/fuzz" failed=0
     local target name corpus seeds places
+    mkdir -p "$build"
     if ! { cmake -S "$SOURCE_ROOT" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
         -DCMAKE_CXX_COMPILER=clang++ -DGUERDON_FUZZ=ON &&
         cmake --build "$build" --parallel "$(build_jobs)" --target fuzz_targets; } \
