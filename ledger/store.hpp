@@ -111,6 +111,8 @@ public:
     };
     /// A folder whose apply_version or format is older is emptied and says so through `rebuilt()`.
     static Result<std::unique_ptr<ViewStore>> open(Options options);
+    /// Empties a closed store (it can be rebuilt from the log). io_error.
+    static Result<void> destroy(const std::string& path, const std::shared_ptr<Disk>& disk);
     [[nodiscard]] virtual bool rebuilt() const = 0;
     [[nodiscard]] virtual GroupId applied_group() const = 0;
     virtual Result<std::vector<std::optional<std::string>>> multi_get(std::span<const RowRef> rows) const = 0;

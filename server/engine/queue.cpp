@@ -100,6 +100,11 @@ void JobQueue::close() {
     arrived_.notify_one();
 }
 
+bool JobQueue::closed() const {
+    std::lock_guard lock(mutex_);
+    return closed_;
+}
+
 JobQueue::Depth JobQueue::depth() const {
     std::lock_guard lock(mutex_);
     return {commands_[0], commands_[1], reads_.size()};

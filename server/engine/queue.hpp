@@ -37,6 +37,7 @@ public:
     [[nodiscard]] bool idle() const;
     /// Wakes the consumer without work.
     void wake();
+    [[nodiscard]] bool closed() const;
     /// No more pushes; what is queued is still drained.
     void close();
     struct Depth {

@@ -9,6 +9,7 @@
 #include "ledger/base/result.hpp"
 #include "ledger/store.hpp"
 #include "server/engine/job.hpp"
+#include "server/engine/metrics.hpp"
 #include "server/engine/registry.hpp"
 
 namespace server::engine {
@@ -61,6 +62,7 @@ public:
 
     [[nodiscard]] virtual std::shared_ptr<const Registry> registry() const = 0;
     [[nodiscard]] virtual ShardStats stats() const = 0;
+    [[nodiscard]] virtual const Metrics& metrics() const = 0;
     /// Operator's override of the clock guard.
     virtual void accept_clock() = 0;
     /// Flush and compact both stores (bench).

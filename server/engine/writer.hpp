@@ -1,0 +1,137 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ledger/bloom.hpp"
+#include "ledger/group_codec.hpp"
+#include "ledger/keyring.hpp"
+#include "ledger/log.hpp"
+#include "ledger/overlay.hpp"
+#include "ledger/state.hpp"
+#include "ledger/store.hpp"
+#include "ledger/tree.hpp"
+#include "ledger/witness.hpp"
+#include "server/engine/checkpointer.hpp"
+#include "server/engine/committer.hpp"
+#include "server/engine/decide.hpp"
+#include "server/engine/metrics.hpp"
+#include "server/engine/poison.hpp"
+#include "server/engine/queue.hpp"
+#include "server/engine/registry.hpp"
+#include "server/engine/rule_sets.hpp"
+
+namespace server::engine {
+
+/// The writer thread's work: drain, decide, check, append, apply, hand over to the committer, copy a slice of the
+/// checkpoint. Everything it owns is touched by that thread only, unless said otherwise.
+class Writer {
+public:
+    struct Parts {
+        ledger::State& state;
+        ledger::Log& log;
+        ledger::ViewStore& views;
+        ledger::KeyVault& vault;
+        ledger::KeyFilter& key_filter;
+        ledger::WitnessKeeper& witness;
+        JobQueue& queue;
+        Committer& committer;
+        Checkpointer& checkpointer;
+        RegistryHolder& registry;
+        Metrics& metrics;
+        const ledger::Clock& clock;
+        Poison poison;
+    };
+    struct Start {
+        std::map<ledger::ProgramId, ledger::MerkleTree> trees;
+        CompiledVersions rule_sets;
+        ledger::GroupId last_group;
+        ledger::Timestamp last_recorded = 0;
+        ledger::Timestamp checkpoint_period = ledger::kMicrosPerSecond;
+        bool checkpoints = true;
+    };
+    Writer(Parts parts, Start start);
+
+    /// The thread's body; returns after the queue was closed and drained, with everything durable and in views/.
+    void run();
+
+    /// Wall-clock time of the oldest applied group that is not in views/; 0: none. Any thread.
+    [[nodiscard]] ledger::Timestamp oldest_unviewed() const { return oldest_unviewed_.load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t state_bytes() const { return state_bytes_.load(std::memory_order_relaxed); }
+    [[nodiscard]] ledger::Timestamp last_recorded() const { return last_recorded_.load(std::memory_order_relaxed); }
+
+    /// The programs and keys of a state, for the edge.
+    static std::shared_ptr<const Registry> make_registry(const ledger::State& state, ledger::KeyVault& vault,
+                                                         const CompiledVersions& rule_sets);
+
+private:
+    struct OpenEntry {
+        ledger::ProgramId program;
+        ledger::Seq seq;
+        std::size_t offset = 0;
+        std::size_t size = 0;
+    };
+
+    void process(JobQueue::Drained drained);
+    void run_job(WriteJob& job);
+    void decide_command(WriteJob& job, std::size_t index);
+    bool decide_guarded(const DecideContext& context, const Command& command, Outcome& outcome);
+    void fetch_missing();
+    ledger::Result<std::string> find_entry(ledger::ProgramId program, ledger::Seq seq) const;
+    bool append_set(const Command& command, Outcome& outcome);
+    void append_entry(ledger::Entry& entry, const ledger::BlindHashes* blind);
+    void seal_entry(ledger::Entry& entry);
+    void system_effects(const ledger::Entry& entry, const Command& command);
+    void answer_known(ledger::ProgramId program, Outcome& outcome);
+    void answer_dry_run(Outcome& outcome);
+    void begin_group();
+    void finish_group(bool last);
+    void run_reads(std::vector<std::unique_ptr<Job>> reads);
+    void advance_checkpoint(std::size_t commands);
+
+    Parts parts_;
+    std::map<ledger::ProgramId, ledger::MerkleTree> trees_;
+    CompiledVersions rule_sets_;
+    ledger::GroupBuilder builder_{ledger::ShardId{}};
+    ledger::Overlay overlay_;
+    Decision decision_;
+
+    // The open group.
+    bool group_open_ = false;
+    ledger::GroupId last_group_;
+    ledger::Timestamp recorded_at_ = 0;
+    std::string open_bytes_;
+    std::vector<OpenEntry> open_entries_;
+    struct Patch {
+        Outcome* outcome = nullptr;
+        std::size_t entry = 0;
+    };
+    std::vector<Patch> patches_;
+    std::vector<ledger::KeyRow> key_rows_;
+    std::vector<std::unique_ptr<Job>> finished_;
+    bool registry_changed_ = false;
+    std::string sealed_;
+    std::vector<ledger::TreeNode> completed_;
+    ledger::Timestamp decide_micros_ = 0, apply_micros_ = 0;
+    std::uint32_t group_commands_ = 0;
+
+    // Checkpoint.
+    const ledger::Timestamp checkpoint_period_;
+    const bool checkpoints_;
+    ledger::Timestamp checkpoint_ended_ = 0;   ///< monotonic
+    ledger::Timestamp checkpoint_cut_at_ = 0;  ///< monotonic
+    bool checkpoint_handed_over_ = false;
+    ledger::GroupId checkpoint_group_;
+    ledger::Timestamp first_after_cut_ = 0;    ///< recorded_at of the first group after the cut
+    std::vector<ledger::ProgramId> grown_;     ///< programs whose tree grew since the last cut
+
+    std::atomic<ledger::Timestamp> oldest_unviewed_{0};
+    std::atomic<std::uint64_t> state_bytes_{0};
+    std::atomic<ledger::Timestamp> last_recorded_{0};
+};
+
+}  // namespace server::engine
