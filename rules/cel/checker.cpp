@@ -142,6 +142,8 @@ private:
         mismatch(node, message);
         node.resolution = Resolution::unknown;
         node.target = static_cast<std::uint32_t>(kind);
+        // The children may be names that were never resolved, and they are not evaluated.
+        node.children.clear();
         // Folding would be right, but the error belongs to the evaluation.
         node.reads_slot = true;
     }
@@ -267,6 +269,8 @@ private:
         if (const auto path = path_of(node.children[0])) {
             const std::string full = *path + "." + std::string(node.name);
             if (resolve_path(node, full)) {
+                // The names before the dot are no values of their own.
+                node.children.clear();
                 if (test) node.type = TypeKind::bool_;
                 return;
             }

@@ -20,7 +20,7 @@ public:
         INVARIANT(depth_ == 1);
         auto& slots = program_.slots_read;
         std::ranges::sort(slots);
-        slots.erase(std::ranges::unique(slots).begin(), slots.end());
+        slots.erase(std::unique(slots.begin(), slots.end()), slots.end());
         return std::move(program_);
     }
 
@@ -162,8 +162,11 @@ private:
         for (std::size_t i = 1; i < node.children.size(); ++i) {
             exits.push_back(emit(node, jump));
             emit_guarded(node.children[i]);
-            emit(node, join);
+            const std::uint32_t joined = emit(node, join);
             pop();
+            // (a && error) && false is false: a join before the last one may fail like a term.
+            const bool last = i + 1 == node.children.size();
+            if (!last) program_.handlers.push_back({joined, here(), here(), depth_ - 1});
         }
         for (const std::uint32_t exit : exits)
             land(exit);

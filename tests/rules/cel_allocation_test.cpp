@@ -79,7 +79,7 @@ TEST_CASE("cel evaluate: numbers and text comparisons and loops allocate nothing
 
 TEST_CASE("cel evaluate: a reused arena serves lists and text without allocating", "[cel]") {
     const Expression expression =
-        compiled("size(order.lines.map(l, l.sku + '!')) + size(order.id + 'x')");
+        compiled("size(order.lines.map(l, l.amount * 2)) + size(order.id + 'x')");
     Arena arena;
     CHECK(allocations_of(expression, arena) > 0);
     arena.reset();
