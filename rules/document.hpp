@@ -16,7 +16,6 @@ namespace rules {
 
 /// The stages that exist so far, in the order in which they run.
 enum class Stage : std::uint8_t { base, bonus };
-[[nodiscard]] std::string_view name(Stage stage);
 
 /// An expression and the pointer of its string, for complaints.
 struct DocumentExpression {

@@ -71,6 +71,9 @@ public:
     /// The names of those rules, in the same order; the views live as long as the RuleSet.
     [[nodiscard]] std::vector<std::string_view> rule_names() const;
 
+    /// Bit n: some rule reads OrderSlot n.
+    [[nodiscard]] std::uint32_t slots_read() const { return slots_read_; }
+
     [[nodiscard]] const std::string& zone_name() const { return zone_name_; }
     [[nodiscard]] const date::time_zone& zone() const { return *zone_; }
 
@@ -85,6 +88,7 @@ private:
     std::vector<Currency> currencies_;
     std::vector<Board> boards_;
     std::vector<CompiledRule> order_paid_;
+    std::uint32_t slots_read_ = 0;
     std::string zone_name_;
     const date::time_zone* zone_ = nullptr;
     std::string canonical_;
@@ -95,8 +99,8 @@ using RuleSetPtr = std::shared_ptr<const RuleSet>;
 /// Parses, validates and compiles a program document of the program `program`. Thread-safe.
 /// Errors: `too_large`, `bad_utf8`, `malformed_json` (with line and column), `too_deep`; then the whole
 /// document is read, and the code is the first of these that some field earned: `invalid_document`,
-/// `not_supported`, `invalid_expression`, `expression_too_costly`; `fields` has all complaints in
-/// document order, at most kComplaintsMax, each with its JSON Pointer.
+/// `not_supported`, `invalid_expression`, `expression_too_costly`; `fields` has every
+/// complaint, structure before expressions, at most kComplaintsMax, each with its JSON Pointer.
 [[nodiscard]] ledger::Result<RuleSetPtr> load_rule_set(std::string_view json, std::string_view program);
 
 /// Checks that `next` may follow `previous` as a version of one program: currencies keep their

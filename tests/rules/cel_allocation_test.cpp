@@ -1,54 +1,21 @@
-// Replaces the global operator new of this test binary to count what a thread allocates.
-#include <cstdlib>
-#include <new>
 #include <string_view>
 
 #include "rules/cel/expression.hpp"
+#include "tests/rules/allocation_count.hpp"
 #include "tests/rules/cel_fixture.hpp"
 #include "tests/support/catch.hpp"
-
-namespace {
-
-thread_local std::size_t allocations = 0;
-
-void* counted(std::size_t bytes) {
-    ++allocations;
-    if (void* memory = std::malloc(bytes == 0 ? 1 : bytes)) return memory;
-    throw std::bad_alloc();
-}
-
-}  // namespace
-
-void* operator new(std::size_t bytes) {
-    return counted(bytes);
-}
-void* operator new[](std::size_t bytes) {
-    return counted(bytes);
-}
-void operator delete(void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-    std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-    std::free(memory);
-}
 
 using namespace rules::cel;
 
 namespace {
 
 /// Allocations of one evaluation with this arena.
-std::size_t allocations_of(const Expression& expression, Arena& arena) {
+std::uint64_t allocations_of(const Expression& expression, Arena& arena) {
     const cel_test::Order order;
     Fuel fuel{kRuleFuel};
-    const std::size_t before = allocations;
+    const std::uint64_t before = rules_test::allocations();
     const Evaluation result = evaluate(expression, order.slots, fuel, arena);
-    const std::size_t after = allocations;
+    const std::uint64_t after = rules_test::allocations();
     CHECK(result.ok());
     return after - before;
 }
