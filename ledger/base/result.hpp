@@ -1,11 +1,12 @@
 #pragma once
 
-#include <boost/system/result.hpp>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <boost/system/result.hpp>
 
 namespace ledger {
 
@@ -92,9 +93,11 @@ struct Error {
 [[nodiscard]] Error make_error(ErrorCode code, std::string detail = {});
 [[nodiscard]] Error field_error(ErrorCode code, std::string pointer, std::string detail);
 
-/// Lets `result::value()` throw for our Error; only tests and start-up call it. Boost finds it here by
-/// the namespace of Error: a declaration in boost::system after Boost's header would not be seen.
-[[noreturn]] void throw_exception_from_error(Error const& error, boost::source_location const& where);
+/// Lets `result::value()` throw for our Error; only tests and start-up call it. Boost finds it by
+/// the namespace of Error: a declaration in boost::system after its header would not be seen.
+[[noreturn]] void throw_exception_from_error(
+    Error const& error, boost::source_location const& where
+);
 
 /// A value or an Error. A thin nodiscard layer over boost::system::result.
 template <typename T>
@@ -102,7 +105,8 @@ class [[nodiscard]] Result : public boost::system::result<T, Error> {
 public:
     using Base = boost::system::result<T, Error>;
     using Base::Base;
-    Result(Error error) : Base(boost::system::in_place_error, std::move(error)) {}  // NOLINT(google-explicit-constructor): reads as `return error`
+    // NOLINTNEXTLINE(google-explicit-constructor): reads as `return error`
+    Result(Error error) : Base(boost::system::in_place_error, std::move(error)) {}
 };
 
 template <>
@@ -110,7 +114,8 @@ class [[nodiscard]] Result<void> : public boost::system::result<void, Error> {
 public:
     using Base = boost::system::result<void, Error>;
     using Base::Base;
-    Result(Error error) : Base(boost::system::in_place_error, std::move(error)) {}  // NOLINT(google-explicit-constructor): reads as `return error`
+    // NOLINTNEXTLINE(google-explicit-constructor): reads as `return error`
+    Result(Error error) : Base(boost::system::in_place_error, std::move(error)) {}
 };
 
 }  // namespace ledger
