@@ -33,7 +33,7 @@ public:
     Result<void> check(const Entry& entry) const;
     void apply(const Entry& entry, const BlindHashes* blind);
 
-    /// Forgets every change, keeping memory.
+    /// Forgets every change.
     void reset();
 
 private:

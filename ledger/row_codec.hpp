@@ -99,7 +99,7 @@ void encode_empty_row(std::string& out);
 // Statement lines are packed one after another: length (varint), then the fields. They are written in
 // full, so that the oldest can be moved to a chunk by copying bytes.
 
-void pack_line(const StatementLine& line, MemberId member, std::string& out);
+void pack_line(const StatementLine& line, std::string& out);
 /// The length of the first `count` lines in bytes; nullopt if there are fewer.
 [[nodiscard]] std::optional<std::size_t> packed_length(std::string_view packed, std::size_t count);
 /// The next line of `packed`, which is advanced; its views point into it. corrupt.

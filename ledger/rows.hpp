@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/container/small_vector.hpp>
+#include <boost/container/static_vector.hpp>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -27,6 +28,12 @@ struct Lot {
     Timestamp expires_at = kNever;
     Seq source;                  ///< the entry that granted it
     [[nodiscard]] bool active() const { return activates_at == 0; }
+    [[nodiscard]] bool live() const { return remaining > 0; }
+    /// When it activates or expires next; kNever if it is used up.
+    [[nodiscard]] Timestamp next_due() const {
+        if (remaining == 0) return kNever;
+        return activates_at != 0 && activates_at < expires_at ? activates_at : expires_at;
+    }
 };
 
 /// One member's points of one currency. balance = available + pending + held - debt; debt > 0 implies available = 0.
@@ -78,14 +85,20 @@ struct Member {
     std::uint32_t statement_spilled = 0;          ///< of them in chunks; a multiple of kChunk
     std::string statement_tail;                   ///< the rest, packed (row_codec: StatementPacker)
 
+    /// Earliest activation or expiry of a lot with points left; kNever if there is none. Derived: apply and the codec
+    /// keep it (`refresh_due`).
+    Timestamp due = kNever;
+
     [[nodiscard]] const Wallet* wallet(std::uint16_t currency) const;
-    /// Earliest activation or expiry of a lot with points left; kNever if there is none.
-    [[nodiscard]] Timestamp next_due() const;
+    [[nodiscard]] Timestamp next_due() const { return due; }
+    void refresh_due();
+    /// An inline lot; null if `no` is spilled or does not exist.
+    [[nodiscard]] const Lot* inline_lot(std::uint32_t no) const;
 };
 
 /// Lots 16·n+1 … 16·n+16 of one member.
 struct LotChunk {
-    boost::container::small_vector<Lot, kChunk> lots;
+    boost::container::static_vector<Lot, kChunk> lots;
 };
 
 /// What was refunded of one paid order; exists from the first refund on. Keyed by the order's entry. It holds changes

@@ -110,7 +110,7 @@ private:
 
     ScratchWallet& scratch(std::uint16_t currency);
     ScratchLot* find_lot(std::uint32_t no);
-    bool load_inline();
+    void load_inline();
     bool load_spilled();
     bool load_for_burn(std::uint16_t currency, Points amount, std::uint32_t except);
     void choose(std::uint16_t currency, std::uint32_t except, Chosen& chosen);
