@@ -35,6 +35,7 @@ void Committer::stop() {
 }
 
 void Committer::submit(CommitBatch batch, bool idle) {
+    batch.submitted_at = steady_now();
     std::unique_lock lock(mutex_);
     if (!busy_ && next_.empty() && (idle || !batch.group)) {
         busy_ = true;
@@ -93,6 +94,9 @@ void Committer::commit(CommitBatch batch) {
         changed_.notify_all();
     }
     release(batch);
+    if (batch.group) {
+        metrics_.commit_micros.record(static_cast<std::uint64_t>(steady_now() - batch.submitted_at));
+    }
 }
 
 void Committer::release(CommitBatch& batch) {

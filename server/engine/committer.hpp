@@ -24,6 +24,7 @@ struct CommitBatch {
     ledger::GroupId required;
     std::vector<std::unique_ptr<Job>> jobs;
     std::function<void()> after;  ///< run when durable, before the jobs are delivered (publishing programs and keys)
+    ledger::Timestamp submitted_at = 0;  ///< set by submit
 };
 
 /// The only place that syncs the log and the only place that lets answers go: both in order of groups. A failed commit

@@ -57,6 +57,7 @@ struct Metrics {
     Histogram decide_micros;     ///< a group
     Histogram apply_micros;      ///< a group: seal, check, encode, hash, apply
     Histogram sync_micros;       ///< Write(sync)
+    Histogram commit_micros;     ///< a group: handed over to answers let go, waiting for the sync before included
     Histogram queue_micros;      ///< submit to drained
     Histogram checkpoint_micros; ///< cut to ingested
 

@@ -224,7 +224,7 @@ ledger::Result<void> ShardImpl::submit(std::unique_ptr<Job>& job) {
         if (disk_full_.load(std::memory_order_relaxed))
             return ledger::make_error(ErrorCode::disk_full, "The disk is nearly full: writes are refused, reads go on.");
         const ledger::Timestamp oldest = writer_->oldest_unviewed();
-        if (oldest != 0 && options_.checkpoints && writer_->last_recorded() - oldest > kViewLagMax)
+        if (oldest != 0 && options_.checkpoints && writer_->last_recorded() - oldest > kViewLagMax + options_.checkpoint_period)
             return ledger::make_error(ErrorCode::overloaded, "The server is catching up with its views.");
     }
     job->queued_at = options_.clock->monotonic();
