@@ -46,6 +46,14 @@ void decide_alias(const DecideContext& context, const EventCommand& command, led
         return;
     }
     INVARIANT(original.found());
+    if (command.blind.external_id) {
+        const auto member = context.view.member_by_external_id(context.program, *command.blind.external_id);
+        if (member.missing()) {
+            decision.miss();
+            return;
+        }
+        decision.other_member = !member.found() || member.value != original.row->entry.member;
+    }
     ledger::Entry& entry = decision.add(context, EntryKind::alias);
     entry.has_key_hash = true;
     entry.key_hash = command.key_hash;

@@ -19,7 +19,7 @@ namespace server::http {
 /// Further members of a problem.
 struct ProblemExtras {
     /// The entry in which the refusal is recorded.
-    std::optional<std::uint64_t> seq;
+    std::optional<std::uint64_t> seq = std::nullopt;
     /// For 429 and 503; default 1.
     unsigned retry_after_s = 1;
 };

@@ -1,0 +1,209 @@
+#include "server/http/api.hpp"
+
+#include <utility>
+
+#include "server/http/handlers/call.hpp"
+#include "server/net/io_queue.hpp"
+
+namespace server::http {
+
+using ledger::ErrorCode;
+using net::Method;
+
+namespace {
+
+enum class Route : std::size_t {
+    post_events, get_event, put_member, get_member, find_members, get_balances, get_member_entries, get_lots,
+    post_adjustment, get_entry, get_checkpoint, list_programs, put_program, get_program, list_versions, get_version,
+    validate, post_key, list_keys, delete_key, accept_clock, healthz, readyz, metrics, openapi, docs,
+};
+
+constexpr std::string_view kBatch = "application/cloudevents-batch+json";
+constexpr std::string_view kNdjson = "application/x-ndjson";
+
+bool is_public(Route route) {
+    return route >= Route::healthz;
+}
+
+Router make_router() {
+    Router router;
+    const auto add = [&](Method method, std::string_view path, Route route) {
+        router.add(method, path, static_cast<std::size_t>(route));
+    };
+    const auto under = [&](Method method, std::string path, Route route) { add(method, "/v1/programs/{program}" + path, route); };
+    under(Method::post, "/events", Route::post_events);
+    under(Method::get, "/events", Route::get_event);
+    under(Method::put, "/members/{member}", Route::put_member);
+    under(Method::get, "/members/{member}", Route::get_member);
+    under(Method::get, "/members", Route::find_members);
+    under(Method::get, "/members/{member}/balances", Route::get_balances);
+    under(Method::get, "/members/{member}/entries", Route::get_member_entries);
+    under(Method::get, "/members/{member}/lots", Route::get_lots);
+    under(Method::post, "/members/{member}/adjustments", Route::post_adjustment);
+    under(Method::get, "/entries/{seq}", Route::get_entry);
+    under(Method::get, "/checkpoint", Route::get_checkpoint);
+    add(Method::get, "/v1/programs", Route::list_programs);
+    under(Method::put, "", Route::put_program);
+    under(Method::get, "", Route::get_program);
+    under(Method::get, "/versions", Route::list_versions);
+    under(Method::get, "/versions/{version}", Route::get_version);
+    under(Method::post, "/validate", Route::validate);
+    under(Method::post, "/keys", Route::post_key);
+    under(Method::get, "/keys", Route::list_keys);
+    under(Method::delete_, "/keys/{key}", Route::delete_key);
+    add(Method::post, "/v1/ops/clock", Route::accept_clock);
+    add(Method::get, "/healthz", Route::healthz);
+    add(Method::get, "/readyz", Route::readyz);
+    add(Method::get, "/metrics", Route::metrics);
+    add(Method::get, "/openapi.json", Route::openapi);
+    add(Method::get, "/docs", Route::docs);
+    return router;
+}
+
+}  // namespace
+
+void JobSink::deliver(std::vector<std::unique_ptr<engine::Job>> done) {
+    net::CompletionBatch batch;
+    for (std::unique_ptr<engine::Job>& job : done) {
+        auto* completable = dynamic_cast<Completable*>(job.get());
+        if (completable == nullptr) continue;
+        net::IoQueue* queue = completable->queue();
+        if (queue == nullptr) {
+            completable->complete(std::move(job));
+            continue;
+        }
+        batch.add(queue, [completable, owned = std::move(job)]() mutable { completable->complete(std::move(owned)); });
+    }
+    batch.deliver();
+}
+
+struct Api::Impl {
+    Impl(engine::Shard& shard_, Options given)
+        : options(std::move(given)), pool(2), services{shard_, options, pool}, router(make_router()) {}
+
+    void dispatch(Route route, Call call);
+    void public_route(Route route, net::Respond respond);
+    /// Who calls, and of which program. Errors in precedence order: rate_limited, unauthenticated, program_not_found.
+    ledger::Result<Caller> admit(const engine::Registry& registry, const net::RequestHead& head);
+
+    const Options options;
+    FailureLimiter failures;
+    ReadPool pool;
+    Services services;
+    const Router router;
+};
+
+ledger::Result<Caller> Api::Impl::admit(const engine::Registry& registry, const net::RequestHead& head) {
+    const ledger::Timestamp now = options.clock->monotonic();
+    if (failures.blocked(head.peer, now))
+        return ledger::make_error(ErrorCode::rate_limited, "Too many requests with a wrong key came from this address.");
+    auto caller = authenticate(registry, head);
+    if (caller.has_error()) failures.failed(head.peer, now);
+    return caller;
+}
+
+void Api::Impl::public_route(Route route, net::Respond respond) {
+    switch (route) {
+        case Route::healthz: return get_healthz(services, std::move(respond));
+        case Route::readyz: return get_readyz(services, std::move(respond));
+        case Route::metrics: return get_metrics(services, std::move(respond));
+        case Route::openapi: return get_openapi(std::move(respond));
+        case Route::docs: return get_docs(std::move(respond));
+        default: return;
+    }
+}
+
+void Api::Impl::dispatch(Route route, Call call) {
+    switch (route) {
+        case Route::post_events: return post_events(services, std::move(call));
+        case Route::get_event: return get_event(services, std::move(call));
+        case Route::put_member: return put_member(services, std::move(call));
+        case Route::get_member: return get_member(services, std::move(call));
+        case Route::find_members: return find_members(services, std::move(call));
+        case Route::get_balances: return get_balances(services, std::move(call));
+        case Route::get_member_entries: return get_member_entries(services, std::move(call));
+        case Route::get_lots: return get_lots(services, std::move(call));
+        case Route::post_adjustment: return post_adjustment(services, std::move(call));
+        case Route::get_entry: return get_entry(services, std::move(call));
+        case Route::get_checkpoint: return get_checkpoint(services, std::move(call));
+        case Route::list_programs: return list_programs(services, std::move(call));
+        case Route::put_program: {
+            std::string name = call.path[0];
+            return put_program(services, std::move(call), std::move(name));
+        }
+        case Route::validate: {
+            std::string name = call.path[0];
+            return validate_program(services, std::move(call), std::move(name));
+        }
+        case Route::get_program: return get_program(services, std::move(call));
+        case Route::list_versions: return list_versions(services, std::move(call));
+        case Route::get_version: return get_version(services, std::move(call));
+        case Route::post_key: return post_key(services, std::move(call));
+        case Route::list_keys: return list_keys(services, std::move(call));
+        case Route::delete_key: return delete_key(services, std::move(call));
+        case Route::accept_clock: return post_accept_clock(services, std::move(call));
+        case Route::healthz:
+        case Route::readyz:
+        case Route::metrics:
+        case Route::openapi:
+        case Route::docs: return;
+    }
+}
+
+Api::Api(engine::Shard& shard, Options options) : impl_(std::make_unique<Impl>(shard, std::move(options))) {}
+
+Api::~Api() = default;
+
+net::BodyPlan Api::plan(const net::RequestHead& head) {
+    if (head.method == Method::post) {
+        const std::string_view type = head.media_type();
+        if (net::equals_ignoring_case(type, kBatch)) return net::BodyPlan::buffer(impl_->options.batch_body_bytes_max);
+        if (net::equals_ignoring_case(type, kNdjson)) {
+            const auto match = impl_->router.find(head.method, head.path);
+            if (!match.has_error() && static_cast<Route>((*match).route) == Route::post_events)
+                return net::BodyPlan::stream(impl_->options.batch_body_bytes_max);
+        }
+    }
+    return net::BodyPlan::buffer(impl_->options.body_bytes_max);
+}
+
+void Api::handle(const net::Request& request, net::Respond respond) {
+    std::string allow;
+    const auto match = impl_->router.find(request.method, request.path, &allow);
+    if (match.has_error()) return respond(route_error_response(match.error(), allow));
+    const Route route = static_cast<Route>((*match).route);
+    if (is_public(route)) return impl_->public_route(route, std::move(respond));
+    auto registry = impl_->services.shard.registry();
+    auto caller = impl_->admit(*registry, request);
+    if (caller.has_error()) return respond(error_response(caller.error()));
+    Call call{request, (*match).parameters, registry, nullptr, *caller, std::move(respond)};
+    const bool makes_program = route == Route::put_program || route == Route::validate;
+    if ((*match).parameters.count > 0) {
+        call.program = registry->find((*match).parameters[0]);
+        const bool foreign = call.caller.program != ledger::kSystemProgram && (call.program == nullptr || call.program->id != call.caller.program);
+        // A key of one program learns nothing about others, not even that they exist.
+        if (foreign || (call.program == nullptr && !makes_program))
+            return call.refuse(ledger::make_error(ErrorCode::program_not_found, "There is no such program."));
+    }
+    impl_->dispatch(route, std::move(call));
+}
+
+std::shared_ptr<net::BodyStream> Api::open_stream(const net::RequestHead& head, net::Respond respond) {
+    const auto refuse = [&](const ledger::Error& error) -> std::shared_ptr<net::BodyStream> {
+        respond(error_response(error));
+        return nullptr;
+    };
+    const auto match = impl_->router.find(head.method, head.path);
+    if (match.has_error()) return refuse(match.error());
+    auto registry = impl_->services.shard.registry();
+    auto caller = impl_->admit(*registry, head);
+    if (caller.has_error()) return refuse(caller.error());
+    const engine::ProgramInfo* program = registry->find((*match).parameters[0]);
+    if (program == nullptr || (caller->program != ledger::kSystemProgram && caller->program != program->id))
+        return refuse(ledger::make_error(ErrorCode::program_not_found, "There is no such program."));
+    if (!caller->may(Scope::events_write))
+        return refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write."));
+    return open_event_stream(impl_->services, *caller, std::move(registry), *program, std::move(respond));
+}
+
+}  // namespace server::http

@@ -1,0 +1,91 @@
+#include "server/http/auth.hpp"
+
+#include <array>
+#include <sodium.h>
+
+#include "ledger/random.hpp"
+#include "ledger/sha256.hpp"
+
+namespace server::http {
+
+using ledger::ErrorCode;
+
+namespace {
+
+constexpr std::array<std::string_view, 8> kScopes{"events:write", "events:backfill", "members:read", "members:write",
+                                                  "points:write", "program:write",   "reports:read", "admin"};
+
+constexpr std::uint32_t bit(Scope scope) {
+    return 1u << static_cast<unsigned>(scope);
+}
+
+std::uint32_t scope_bits(const ledger::ApiKey& key) {
+    std::uint32_t bits = 0;
+    for (const std::string& scope : key.scopes)
+        for (std::size_t i = 0; i < kScopes.size(); ++i)
+            if (scope == kScopes[i]) bits |= 1u << i;
+    if ((bits & bit(Scope::events_backfill)) != 0) bits |= bit(Scope::events_write);
+    return bits;
+}
+
+}  // namespace
+
+std::string_view name(Scope scope) {
+    return kScopes[static_cast<std::size_t>(scope)];
+}
+
+bool known_scope(std::string_view text) {
+    for (const std::string_view scope : kScopes)
+        if (scope == text) return true;
+    return false;
+}
+
+bool Caller::may(Scope scope) const {
+    return (scopes & (bit(scope) | bit(Scope::admin))) != 0;
+}
+
+bool FailureLimiter::blocked(std::string_view peer, ledger::Timestamp monotonic) {
+    std::lock_guard lock(mutex_);
+    if (windows_.empty()) return false;
+    const auto it = windows_.find(std::string(peer));
+    if (it == windows_.end()) return false;
+    if (monotonic - it->second.begin > ledger::kMicrosPerMinute) {
+        windows_.erase(it);
+        return false;
+    }
+    return it->second.failures >= kFailuresMax;
+}
+
+void FailureLimiter::failed(std::string_view peer, ledger::Timestamp monotonic) {
+    std::lock_guard lock(mutex_);
+    if (windows_.size() > 10'000) windows_.clear();
+    Window& window = windows_[std::string(peer)];
+    if (window.failures == 0) window.begin = monotonic;
+    ++window.failures;
+}
+
+ledger::Result<Caller> authenticate(const engine::Registry& registry, const net::RequestHead& head) {
+    const std::string_view header = head.header("authorization");
+    constexpr std::string_view kBearer = "Bearer ";
+    if (header.empty()) return ledger::make_error(ErrorCode::unauthenticated, "Give an API key: Authorization: Bearer gk_…");
+    if (header.size() <= kBearer.size() || !net::equals_ignoring_case(header.substr(0, kBearer.size()), kBearer))
+        return ledger::make_error(ErrorCode::unauthenticated, "The Authorization header must be: Bearer gk_…");
+    const auto found = registry.keys.find(secret_hash(header.substr(kBearer.size())));
+    if (found == registry.keys.end() || found->second.revoked || found->second.kind != 1)
+        return ledger::make_error(ErrorCode::unauthenticated, "This API key is not known or was revoked.");
+    return Caller{found->second.id, found->second.program, scope_bits(found->second)};
+}
+
+std::string make_secret(std::uint8_t kind) {
+    std::array<std::uint8_t, 32> bytes{};
+    ledger::random_bytes(bytes);
+    std::array<char, 64> text{};
+    sodium_bin2base64(text.data(), text.size(), bytes.data(), bytes.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    return std::string(kind == 2 ? "pk_" : "gk_") + text.data();
+}
+
+ledger::Hash32 secret_hash(std::string_view secret) {
+    return ledger::sha256(secret);
+}
+
+}  // namespace server::http

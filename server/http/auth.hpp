@@ -1,0 +1,57 @@
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "ledger/base/clock.hpp"
+#include "ledger/base/result.hpp"
+#include "server/engine/registry.hpp"
+#include "server/net/http.hpp"
+
+namespace server::http {
+
+/// What a key may do. `admin` may do everything; `events_backfill` includes `events_write`.
+enum class Scope : std::uint8_t {
+    events_write, events_backfill, members_read, members_write, points_write, program_write, reports_read, admin,
+};
+/// "events:write" …
+[[nodiscard]] std::string_view name(Scope scope);
+/// False for a text that is no scope.
+[[nodiscard]] bool known_scope(std::string_view text);
+
+/// Who calls.
+struct Caller {
+    std::uint64_t key_id = 0;
+    ledger::ProgramId program;  ///< _system: every program
+    std::uint32_t scopes = 0;   ///< bit per Scope
+    [[nodiscard]] bool may(Scope scope) const;
+};
+
+/// Refuses addresses that keep presenting wrong keys: at most `kFailuresMax` a minute. Any thread.
+class FailureLimiter {
+public:
+    static constexpr unsigned kFailuresMax = 300;
+    [[nodiscard]] bool blocked(std::string_view peer, ledger::Timestamp monotonic);
+    void failed(std::string_view peer, ledger::Timestamp monotonic);
+
+private:
+    struct Window {
+        ledger::Timestamp begin = 0;
+        unsigned failures = 0;
+    };
+    std::mutex mutex_;
+    std::unordered_map<std::string, Window> windows_;  ///< cleared when it grows large
+};
+
+/// `Authorization: Bearer gk_…` → caller. Errors: unauthenticated.
+[[nodiscard]] ledger::Result<Caller> authenticate(const engine::Registry& registry, const net::RequestHead& head);
+
+/// A new secret: "gk_" or "pk_" and 32 random bytes in base64url.
+[[nodiscard]] std::string make_secret(std::uint8_t kind);
+[[nodiscard]] ledger::Hash32 secret_hash(std::string_view secret);
+
+}  // namespace server::http

@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "ledger/blind.hpp"
+#include "ledger/entry_codec.hpp"
+#include "server/http/handlers/call.hpp"
+#include "server/http/request_json.hpp"
+
+namespace server::http {
+
+using ledger::ErrorCode;
+
+namespace {
+
+bool printable(std::string_view key) {
+    return std::all_of(key.begin(), key.end(), [](char c) { return c >= 0x21 && c <= 0x7e; });
+}
+
+/// `If-Match: "5"`. Errors: invalid_parameter.
+ledger::Result<std::optional<std::uint64_t>> if_match(std::string_view header) {
+    if (header.empty() || header == "*") return std::optional<std::uint64_t>{};
+    if (header.size() >= 2 && header.front() == '"' && header.back() == '"') header = header.substr(1, header.size() - 2);
+    std::uint64_t version = 0;
+    const auto parsed = std::from_chars(header.data(), header.data() + header.size(), version);
+    if (parsed.ec != std::errc() || parsed.ptr != header.data() + header.size())
+        return ledger::field_error(ErrorCode::invalid_parameter, "If-Match", "must be the ETag of the member's balances");
+    return std::optional<std::uint64_t>{version};
+}
+
+std::string canonical(const engine::AdjustCommand& command, std::string_view member) {
+    std::string text;
+    const auto add = [&](std::string_view part) {
+        text += std::to_string(part.size());
+        text += ':';
+        text += part;
+    };
+    add(member);
+    add(command.currency);
+    add(std::to_string(command.amount));
+    add(command.reason_code);
+    add(command.note);
+    text += command.visible_to_member ? '1' : '0';
+    text += command.counts_for_tier ? '1' : '0';
+    return text;
+}
+
+net::Response adjustment_response(HttpWrite& done, std::string_view member) {
+    const engine::Outcome& outcome = done.outcomes[0];
+    const auto& command = std::get<engine::AdjustCommand>(done.commands[0]);
+    net::Response response;
+    if (outcome.status == engine::Status::rejected || outcome.status == engine::Status::refused) {
+        ProblemExtras extras;
+        if (outcome.seq.value != 0) extras.seq = outcome.seq.value;
+        response = error_response(outcome.error, extras);
+    } else {
+        ledger::OwnedEntry owned;
+        if (auto decoded = ledger::decode_into(outcome.entry, owned); decoded.has_error()) return error_response(decoded.error());
+        response.status = command.dry_run ? 200 : 201;
+        JsonWriter json(response.body);
+        write_entry(json, *done.info, owned.entry, member, command.note);
+        if (outcome.wallet_version != 0 && !command.dry_run)
+            response.add_header("ETag", "\"" + std::to_string(outcome.wallet_version) + "\"");
+    }
+    if (outcome.replayed) response.add_header("Replayed", "true");
+    return response;
+}
+
+}  // namespace
+
+void post_adjustment(Services& services, Call call) {
+    if (!call.caller.may(Scope::points_write))
+        return call.refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope points:write."));
+    auto hash = member_hash(*call.program, call.path[1]);
+    if (hash.has_error()) return call.refuse(hash.error());
+    auto job = make_write(call);
+    auto command = read_adjustment(call.request.body, job->arena);
+    if (command.has_error()) return call.refuse(command.error());
+    const std::string_view key = call.request.header("idempotency-key");
+    if (!command->dry_run && key.empty())
+        return call.refuse(ledger::make_error(ErrorCode::idempotency_key_required, "Give an Idempotency-Key header."));
+    if (key.size() > 255 || !printable(key))
+        return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "Idempotency-Key", "must have 1 to 255 printable characters"));
+    auto version = if_match(call.request.header("if-match"));
+    if (version.has_error()) return call.refuse(version.error());
+    const ledger::HmacKey& hmac = *call.program->hmac;
+    command->if_version = *version;
+    command->blind.external_id = *hash;
+    command->key_hash = ledger::idempotency_key_hash(hmac, "adjustments", key);
+    command->request_hash = ledger::request_hash(hmac, canonical(*command, call.path[1]));
+    job->commands.emplace_back(*command);
+    job->respond = std::move(call.respond);
+    job->render = [member = call.path[1]](HttpWrite& done) { return adjustment_response(done, member); };
+    services.submit(std::move(job));
+}
+
+}  // namespace server::http
