@@ -2,8 +2,8 @@
 
 #include <date/tz.h>
 
+#include <chrono>
 #include <random>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -16,13 +16,22 @@ using ledger::Timestamp;
 using rules::Calendar;
 using rules::DurationSpec;
 
-/// "2026-03-02T10:15:30Z" in microseconds.
+/// "2026-03-02T10:15:30.25Z" in microseconds.
 Timestamp at(const std::string& text) {
-    std::istringstream in(text);
-    date::sys_time<std::chrono::microseconds> instant;
-    in >> date::parse("%FT%TZ", instant);
-    REQUIRE(!in.fail());
-    return instant.time_since_epoch().count();
+    const auto number = [&](std::size_t begin, std::size_t size) {
+        return std::stoll(text.substr(begin, size));
+    };
+    const std::chrono::year_month_day day(
+        std::chrono::year(static_cast<int>(number(0, 4))),
+        std::chrono::month(static_cast<unsigned>(number(5, 2))),
+        std::chrono::day(static_cast<unsigned>(number(8, 2)))
+    );
+    REQUIRE(day.ok());
+    const std::int64_t days = std::chrono::sys_days(day).time_since_epoch().count();
+    const std::int64_t seconds = number(11, 2) * 3600 + number(14, 2) * 60 + number(17, 2);
+    std::string fraction = text.size() > 20 ? text.substr(20, text.size() - 21) : "0";
+    fraction.resize(6, '0');
+    return days * ledger::kMicrosPerDay + seconds * ledger::kMicrosPerSecond + std::stoll(fraction);
 }
 
 std::string show(Timestamp instant) {
