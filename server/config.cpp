@@ -26,8 +26,9 @@ using std::chrono::milliseconds;
 using Environment = std::map<std::string, std::string, std::less<>>;
 
 constexpr std::string_view kEnvironmentPrefix = "GUERDON_";
-/// Read by the tests, not by the server.
+/// Read by the tests, whose servers inherit them.
 constexpr std::string_view kTestDataVariable = "GUERDON_TESTDATA";
+constexpr std::string_view kSeedVariable = "GUERDON_SEED";
 constexpr std::string_view kConfigVariable = "GUERDON_CONFIG";
 
 /// Empty: accepted. Otherwise why not, to stand behind the key's name.
@@ -256,6 +257,11 @@ const std::vector<Option>& options() {
          "512MiB",
          "free disk below which writes get 507",
          [](Text t, Config& c) { return set_bytes(t, c.disk_free_bytes_min, 0); }},
+        {"checkpoint-interval",
+         false,
+         "1s",
+         "time between two checkpoints of the views",
+         [](Text t, Config& c) { return set_duration(t, c.checkpoint_interval); }},
         {"accept-clock",
          true,
          "false",
@@ -349,7 +355,8 @@ ledger::Result<void> read_toml(const std::string& path, Settings& settings) {
 
 ledger::Result<void> read_environment(const Environment& environment, Settings& settings) {
     for (const auto& [variable, text] : environment) {
-        if (variable == kTestDataVariable || variable == kConfigVariable) continue;
+        if (variable == kTestDataVariable || variable == kSeedVariable) continue;
+        if (variable == kConfigVariable) continue;
         const auto option =
             std::find_if(options().begin(), options().end(), [&](const Option& candidate) {
                 return environment_name(candidate.name) == variable;

@@ -7,6 +7,8 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/error.hpp>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 
 #include "ledger/base/invariant.hpp"
 #include "server/net/byte_buffer.hpp"
@@ -225,6 +227,10 @@ public:
 
     void on_deadline() override {
         const auto self = this->shared_from_this();
+        if (writing_ && unsent_bytes() < unsent_before_) {
+            // A slow reader, but reading: the kernel's buffer empties, if too slowly to take more.
+            return arm_write();
+        }
         IoThread::count(thread_->counters.timeouts);
         if (state_ == State::body) {
             abort_body(ErrorCode::request_timeout);
@@ -282,6 +288,15 @@ private:
     void arm(std::chrono::milliseconds timeout) {
         this->deadline = steady_now_ms() + timeout.count();
     }
+    void arm_write() {
+        unsent_before_ = unsent_bytes();
+        arm(shared_->limits.write_timeout);
+    }
+    /// Bytes that the client has not acknowledged yet.
+    int unsent_bytes() {
+        int bytes = 0;
+        return ::ioctl(socket().native_handle(), SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+    }
     void disarm() { this->deadline = kNoDeadline; }
 
     void leave() {
@@ -332,6 +347,10 @@ private:
             header_bytes_ = 0;
             request_ = Request{};
             parser_.emplace(store_, *this);
+            // Counted here, over all reads; the parser counts each read anew.
+            parser_->header_limit(static_cast<std::uint32_t>(
+                std::min<std::size_t>(2 * shared_->limits.header_bytes_max + kKeptBytes, UINT32_MAX)
+            ));
         }
         return parse_head();
     }
@@ -611,7 +630,7 @@ private:
             parts[1] += sent - from_head;
         }
         writing_ = true;
-        arm(shared_->limits.write_timeout);
+        arm_write();
         write_rest(parts[0], parts[1]);
     }
 
@@ -631,7 +650,7 @@ private:
                 first += from_first;
                 second += sent - from_first;
                 if (self->state_ != State::closed && first.size() + second.size() > 0) {
-                    self->arm(self->shared_->limits.write_timeout);
+                    self->arm_write();
                     return self->write_rest(first, second);
                 }
                 self->writing_ = false;
@@ -748,7 +767,7 @@ private:
             return false;
         }
         if (write_stream()) return true;
-        if (!body_done_ && body_stream_) return read_stream();
+        if (!body_done_ && body_stream_) return read_stream() || has_to_write();
         if (body_done_ && body_stream_ && !end_told_) {
             end_told_ = true;
             disarm();
@@ -760,6 +779,12 @@ private:
             return true;
         }
         return false;
+    }
+
+    /// What was read may have been answered at once, or ended the stream.
+    [[nodiscard]] bool has_to_write() const {
+        if (state_ != State::streaming || broken_) return true;
+        return outlet_ && !writing_ && (!waiting_.empty() || answer_finished_);
     }
 
     /// True if the state changed. Writes what waits, then the end of the answer.
@@ -958,6 +983,7 @@ private:
     std::string out_;
     std::string framing_;
     std::size_t lingered_bytes_ = 0;
+    int unsent_before_ = 0;
 
     // A streamed request or answer.
     std::shared_ptr<BodyStream> body_stream_;
