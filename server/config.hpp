@@ -50,6 +50,9 @@ struct Config {
     /// Bytes free on the data folder's disk below which writes are refused with 507 disk_full.
     std::uint64_t disk_free_bytes_min = 512ULL * 1024 * 1024;
 
+    /// Between the starts of two checkpoints; a restart replays what came after the last one.
+    std::chrono::milliseconds checkpoint_interval{1'000};
+
     /// Start although the clock is far from the log's last entry.
     bool accept_clock = false;
     /// Start although the log is behind its witness: acknowledged entries are lost.

@@ -65,7 +65,8 @@ void Histogram::observe(std::uint64_t value) {
 /// used because they lock, or spin on doubles, at every update.
 struct MetricsRegistry::Collector final : public prometheus::Collectable {
     using Reader = std::function<double()>;
-    using Value = std::variant<Counter, Gauge, Histogram, Reader>;
+    using HistogramReader = std::function<HistogramReading()>;
+    using Value = std::variant<Counter, Gauge, Histogram, Reader, HistogramReader>;
 
     struct Series {
         template <typename... Arguments>
@@ -124,6 +125,21 @@ struct MetricsRegistry::Collector final : public prometheus::Collectable {
         out.histogram.sample_sum = static_cast<double>(histogram.sum()) / histogram.scale();
     }
 
+    static void fill(prometheus::ClientMetric& out, const HistogramReading& reading) {
+        INVARIANT(reading.counts.size() == reading.bounds.size() + 1);
+        std::uint64_t cumulative = 0;
+        for (std::size_t i = 0; i < reading.counts.size(); ++i) {
+            cumulative += reading.counts[i];
+            prometheus::ClientMetric::Bucket bucket;
+            bucket.cumulative_count = cumulative;
+            bucket.upper_bound = i < reading.bounds.size() ? reading.bounds[i]
+                                                           : std::numeric_limits<double>::infinity();
+            out.histogram.bucket.push_back(bucket);
+        }
+        out.histogram.sample_count = cumulative;
+        out.histogram.sample_sum = reading.sum;
+    }
+
     static prometheus::ClientMetric metric(const Series& series) {
         prometheus::ClientMetric out;
         for (const auto& [label_name, value] : series.labels)
@@ -134,6 +150,8 @@ struct MetricsRegistry::Collector final : public prometheus::Collectable {
             out.gauge.value = static_cast<double>(gauge->value());
         } else if (const auto* histogram = std::get_if<Histogram>(&series.value)) {
             fill(out, *histogram);
+        } else if (const auto* read = std::get_if<HistogramReader>(&series.value)) {
+            fill(out, (*read)());
         } else {
             const double value = std::get<Reader>(series.value)();
             out.counter.value = value;
@@ -222,6 +240,22 @@ void MetricsRegistry::counter_from(
         prometheus::MetricType::Counter,
         labels,
         std::in_place_type<Collector::Reader>,
+        std::move(read)
+    );
+}
+
+void MetricsRegistry::histogram_from(
+    std::string_view name,
+    std::string_view help,
+    std::function<HistogramReading()> read,
+    Labels labels
+) {
+    collector_->find_or_add(
+        name,
+        help,
+        prometheus::MetricType::Histogram,
+        labels,
+        std::in_place_type<Collector::HistogramReader>,
         std::move(read)
     );
 }

@@ -106,6 +106,20 @@ public:
         Labels labels = {}
     );
 
+    /// A histogram that lives elsewhere. `bounds` ascending, in the unit of the text; the counts are per bucket, one more
+    /// than there are bounds. The same rules as for gauge_from.
+    struct HistogramReading {
+        std::vector<double> bounds;
+        std::vector<std::uint64_t> counts;
+        double sum = 0;
+    };
+    void histogram_from(
+        std::string_view name,
+        std::string_view help,
+        std::function<HistogramReading()> read,
+        Labels labels = {}
+    );
+
     /// The Prometheus text exposition (version 0.0.4). Any thread.
     [[nodiscard]] std::string text() const;
 

@@ -1,0 +1,5 @@
+#include "tools/guerdon/cli.hpp"
+
+int main(int argc, char** argv) {
+    return tools::run(argc, argv, {});
+}
