@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "rules/cel/functions.hpp"
+#include "rules/cel/text.hpp"
 #include "rules/cel/time.hpp"
 
 namespace rules::cel {
@@ -53,10 +54,6 @@ std::string_view symbol(Operation operation) {
         case Operation::in: return "in";
     }
     return "?";
-}
-
-std::string quoted(std::string_view text) {
-    return "'" + std::string(text) + "'";
 }
 
 bool is_ordered(TypeKind kind) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "rules/cel/lexer.hpp"
+#include "rules/cel/text.hpp"
 
 namespace rules::cel {
 
@@ -119,12 +120,12 @@ private:
     }
     bool expect(std::string_view symbol) {
         if (accept(symbol)) return true;
-        fail_here("expected '" + std::string(symbol) + "' before " + shown(current()));
+        fail_here("expected " + quoted(symbol) + " before " + shown(current()));
         return false;
     }
     static std::string shown(const Token& token) {
         if (token.kind == TokenKind::end) return "the end";
-        return token.text.size() > 40 ? "this" : "'" + std::string(token.text) + "'";
+        return token.text.size() > 40 ? "this" : quoted(token.text);
     }
     NodeId fail(
         std::uint32_t position, std::string message, Complaint complaint = Complaint::invalid
@@ -432,7 +433,7 @@ private:
         }
         if (token.text == "null") return constant(token.position, Value::null(), TypeKind::null);
         if (contains(kReserved, token.text) || contains(kKeywords, token.text)) {
-            return fail(token.position, "'" + std::string(token.text) + "' is a reserved word");
+            return fail(token.position, quoted(token.text) + " is a reserved word");
         }
         if (at_symbol("(")) return global_call(token);
         Node node = make(NodeKind::identifier, token.position);
@@ -465,7 +466,8 @@ private:
         if (token.kind == TokenKind::double_literal)
             return real(token, position, minus.has_value());
         const bool hex = digits.starts_with("0x") || digits.starts_with("0X");
-        const std::string text = (minus ? "-" : "") + std::string(hex ? digits.substr(2) : digits);
+        std::string text(minus ? 1 : 0, '-');
+        text.append(hex ? digits.substr(2) : digits);
         const char* end = text.data() + text.size();
         if (token.kind == TokenKind::uint_literal) {
             std::uint64_t value = 0;

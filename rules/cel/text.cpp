@@ -94,4 +94,12 @@ void append_utf8(std::string& text, std::uint32_t code_point) {
     }
 }
 
+std::string quoted(std::string_view text) {
+    // Not "'" + std::string(text): g++ 12 warns wrongly about the copy inside (its bug 105651).
+    std::string result(1, '\'');
+    result.append(text);
+    result += '\'';
+    return result;
+}
+
 }  // namespace rules::cel

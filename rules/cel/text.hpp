@@ -28,4 +28,7 @@ namespace rules::cel {
 [[nodiscard]] bool is_scalar_value(std::uint32_t code_point);
 void append_utf8(std::string& text, std::uint32_t code_point);
 
+/// 'text', for messages.
+[[nodiscard]] std::string quoted(std::string_view text);
+
 }  // namespace rules::cel

@@ -150,7 +150,8 @@ std::string padded(std::int64_t value, std::size_t width) {
 /// ".5" for 500'000'000, "" for 0.
 std::string fraction_text(std::int64_t nanoseconds) {
     if (nanoseconds == 0) return {};
-    std::string text = "." + padded(nanoseconds, 9);
+    std::string text(1, '.');
+    text.append(padded(nanoseconds, 9));
     while (text.back() == '0')
         text.pop_back();
     return text;
@@ -227,7 +228,7 @@ std::string duration_text(const Value& duration) {
     const std::int64_t value = duration.as_int();
     const std::int64_t seconds = value / kNanosPerSecond;
     const std::int64_t rest = value % kNanosPerSecond;
-    const std::string sign = value < 0 ? "-" : "";
+    const std::string sign(value < 0 ? 1 : 0, '-');
     return sign + std::to_string(seconds < 0 ? -seconds : seconds) +
            fraction_text(rest < 0 ? -rest : rest) + "s";
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "rules/cel/expression.hpp"
+#include "rules/cel/text.hpp"
 
 namespace cel_test {
 
@@ -98,15 +99,15 @@ inline std::string outcome(
     const auto compiled = rules::cel::compile(
         source, order_environment(), rules::cel::ExpectedType::any, rules::cel::Limits::rule()
     );
-    if (!compiled) return "refused: " + compiled.error().detail;
+    if (!compiled) return std::string("refused: ").append(compiled.error().detail);
     rules::cel::Fuel fuel{rules::cel::kRuleFuel};
     rules::cel::Arena arena;
     const auto result = rules::cel::evaluate(compiled.value(), slots, fuel, arena);
-    if (!result.ok()) return "error: " + std::string(result.text());
+    if (!result.ok()) return std::string("error: ").append(result.text());
     switch (result.value.kind()) {
         case Kind::bool_: return result.value.as_bool() ? "true" : "false";
         case Kind::int_: return std::to_string(result.value.as_int());
-        case Kind::string: return "'" + std::string(result.value.as_text()) + "'";
+        case Kind::string: return rules::cel::quoted(result.value.as_text());
         default: return std::string(rules::cel::type_name(result.value.kind()));
     }
 }

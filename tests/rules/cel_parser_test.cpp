@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "rules/cel/parser.hpp"
+#include "rules/cel/text.hpp"
 #include "tests/support/catch.hpp"
 
 namespace {
@@ -38,8 +39,8 @@ std::string head(const Node& node) {
         case NodeKind::index: return "[]";
         case NodeKind::list: return "list";
         case NodeKind::map: return "map";
-        case NodeKind::has: return "has " + std::string(node.name);
-        case NodeKind::select: return "." + std::string(node.name);
+        case NodeKind::has: return std::string("has ").append(node.name);
+        case NodeKind::select: return std::string(".").append(node.name);
         case NodeKind::comprehension:
             return std::string(node.name) + " " + std::string(node.variable);
         default: return std::string(node.name);
@@ -51,20 +52,22 @@ std::string shape(const Ast& ast, NodeId id) {
     const Node& node = ast[id];
     if (node.kind == NodeKind::constant) {
         if (node.constant.is(Kind::int_)) return std::to_string(node.constant.as_int());
-        return node.constant.is(Kind::string) ? "'" + std::string(node.constant.as_text()) + "'"
+        return node.constant.is(Kind::string) ? rules::cel::quoted(node.constant.as_text())
                                               : "constant";
     }
     if (node.kind == NodeKind::identifier) return std::string(node.name);
-    std::string text = "(" + head(node);
+    std::string text(1, '(');
+    text.append(head(node));
     for (const NodeId child : node.children)
-        text += " " + shape(ast, child);
+        text.append(" ").append(shape(ast, child));
     return text + ")";
 }
 
 std::string shape(std::string_view source) {
     Arena constants;
     const Parsed parsed = parse(source, Limits::conformance(), constants);
-    return parsed.error ? "error: " + parsed.error->message : shape(parsed.ast, parsed.ast.root);
+    return parsed.error ? std::string("error: ").append(parsed.error->message)
+                        : shape(parsed.ast, parsed.ast.root);
 }
 
 }  // namespace
