@@ -319,6 +319,7 @@ private:
 
     void update_profile() {
         const ProfileHashes given = profile_hashes(*blind_);
+        if (given == ProfileHashes{}) return;  // no personal field: no row
         ProfileHashes& profile = rows_.change_profile(entry_.program, entry_.member);
         const ProfileHashes before = profile;
         if (given.external_id != 0) profile.external_id = given.external_id;
