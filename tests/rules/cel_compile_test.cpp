@@ -167,7 +167,17 @@ TEST_CASE("cel compile: slots_read lists each slot once and ascending", "[cel]")
     );
 }
 
-TEST_CASE("cel compile: deep and long and large texts are refused without a crash", "[cel]") {
+TEST_CASE("cel compile: long chains are refused without a crash", "[cel]") {
+    constexpr std::size_t kMany = 100'000;
+    Limits limits = Limits::conformance();
+    limits.source_bytes_max = 4 * kMany;
+    limits.nodes_max = 2 * kMany;
+    CHECK(code_of(wrapped("1", "+1", kMany, ""), limits) == ErrorCode::invalid_expression);
+    CHECK(code_of(wrapped("order", ".a", kMany, ""), limits) == ErrorCode::invalid_expression);
+    CHECK(code_of(wrapped("[1]", "[0]", kMany, ""), limits) == ErrorCode::invalid_expression);
+}
+
+TEST_CASE("cel compile: deep texts are refused without a crash", "[cel]") {
     constexpr std::size_t kMany = 100'000;
     Limits limits = Limits::conformance();
     limits.source_bytes_max = 4 * kMany;
@@ -178,9 +188,6 @@ TEST_CASE("cel compile: deep and long and large texts are refused without a cras
     INFO(opening);
     CHECK(code_of(repeated(opening, kMany), limits) == ErrorCode::invalid_expression);
     CHECK(code_of(repeated(opening, kMany) + "1", limits) == ErrorCode::invalid_expression);
-    CHECK(code_of(wrapped("1", "+1", kMany, ""), limits) == ErrorCode::invalid_expression);
-    CHECK(code_of(wrapped("order", ".a", kMany, ""), limits) == ErrorCode::invalid_expression);
-    CHECK(code_of(wrapped("[1]", "[0]", kMany, ""), limits) == ErrorCode::invalid_expression);
 }
 
 TEST_CASE("cel compile: each limit of a rule is enforced", "[cel]") {
