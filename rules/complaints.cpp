@@ -40,11 +40,11 @@ ledger::Error Complaints::to_error() const {
         return precedence(item.code);
     });
     ledger::Error error = ledger::make_error(first->code);
-    const std::string_view where = first->field.pointer.empty() ? "the document" : first->field.pointer;
-    error.detail = std::string(where) + ": " + first->field.detail;
+    error.detail = first->field.pointer.empty() ? "the document" : first->field.pointer;
+    error.detail += ": " + first->field.detail;
     if (items_.size() > 1) {
         const std::string others = std::to_string(items_.size() - 1) + (cut_ ? " or more" : "");
-        error.detail += " (and " + others + " other complaints)";
+        error.detail += " (and " + others + " other complaint" + (items_.size() > 2 ? "s)" : ")");
     }
     for (const Item& item : items_) error.fields.push_back(item.field);
     return error;

@@ -1,12 +1,15 @@
 #include "rules/order_slots.hpp"
 
 #include "ledger/base/invariant.hpp"
+#include "rules/event.hpp"
 
 namespace rules {
 namespace {
 
 using cel::Type;
 using cel::TypeKind;
+
+constexpr std::uint32_t kCurrencyBytes = 3;
 
 Type line_type() {
     std::vector<cel::RecordField> fields{
@@ -26,10 +29,10 @@ cel::Environment make_environment() {
         {"event.source", TypeKind::string},
         {"event.subject", TypeKind::string, true},
         {"event.time", TypeKind::timestamp},
-        {"event.type", TypeKind::string},
+        {"event.type", TypeKind::string, false, kOrderPaid.size()},
         {"now", TypeKind::timestamp},
         {"order.channel", TypeKind::string, true},
-        {"order.currency", TypeKind::string},
+        {"order.currency", TypeKind::string, false, kCurrencyBytes},
         {"order.id", TypeKind::string},
         {"order.lines", Type::list(line_type())},
         {"order.net", TypeKind::int_},

@@ -150,6 +150,7 @@ TEST_CASE("document: a bad expression is shown with line and column and caret", 
     const auto result = load_rule_set(rules_test::one_rule("order.net >\n  = 5", "1"), "maison");
     REQUIRE(result.has_error());
     CHECK(result.error().code == ErrorCode::invalid_expression);
+    CHECK(result.error().detail.starts_with("/campaigns/0/rules/0/if: line 2, column 3"));
     REQUIRE(result.error().fields.size() == 1);
     CHECK(result.error().fields[0].pointer == "/campaigns/0/rules/0/if");
     CHECK(result.error().fields[0].detail.find("line 2, column 3") != std::string::npos);
@@ -162,6 +163,16 @@ TEST_CASE("document: a costly expression is refused with its estimate", "[rules]
     REQUIRE(result.has_error());
     CHECK(result.error().code == ErrorCode::expression_too_costly);
     CHECK(result.error().detail.find("5000") != std::string::npos);
+}
+
+TEST_CASE("document: the detail is the first complaint of the code", "[rules]") {
+    CHECK(load_rule_set("[]", "maison").error().detail == "the document: must be an object");
+    const auto result = load_rule_set(
+        R"({"caps":[],"tz":"UTC","currencies":[{"id":"p"}],"campaigns":[],"zone":1})",
+        "maison"
+    );
+    REQUIRE(result.has_error());
+    CHECK(result.error().detail == "/zone: unknown field (and 1 other complaint)");
 }
 
 TEST_CASE("document: no more than 50 complaints are kept", "[rules]") {
