@@ -101,10 +101,10 @@ public:
     /// Reads a row of `keys` (LogStore::key_row).
     using Loader = std::function<Result<std::optional<std::string>>(std::string_view row_key)>;
     struct Options {
-        /// Bound of each of the two caches (new keys, loaded keys), in keys of about 64 bytes. A new
-        /// key stays for at least half as many further new ones; that must exceed what is decided
-        /// and not yet durable (3 groups of 4,096 commands), because the loader cannot see it.
-        /// Forgetting the older half takes 0.2 ms at this size, once in 16,384 new members.
+        /// Bound of each of the two caches (new keys, loaded keys), in keys of about 64 bytes. A
+        /// new key stays for at least half as many further new ones; that must exceed what is
+        /// decided and not yet durable (3 groups of 4,096 commands), because the loader cannot see
+        /// it. Forgetting the older half takes 0.2 ms at this size, once in 16,384 new members.
         std::size_t member_keys_max = 32'768;
     };
     KeyVault(Keyring keyring, Loader loader, Options options);
