@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -74,6 +75,7 @@ public:
         INFO((legal ? std::string() : legal.error().detail));
         REQUIRE(legal);
         state_->apply(entry, blind);
+        now_ = std::max(now_, entry.recorded_at);
         log_.emplace_back(entry, blind == nullptr ? BlindHashes{} : *blind);
         if (keep_history_) history_.push_back(log_.back());
     }
