@@ -46,7 +46,8 @@ ledger::Error Complaints::to_error() const {
         const std::string others = std::to_string(items_.size() - 1) + (cut_ ? " or more" : "");
         error.detail += " (and " + others + " other complaint" + (items_.size() > 2 ? "s)" : ")");
     }
-    for (const Item& item : items_) error.fields.push_back(item.field);
+    for (const Item& item : items_)
+        error.fields.push_back(item.field);
     return error;
 }
 

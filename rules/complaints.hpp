@@ -12,8 +12,8 @@ class Complaints {
 public:
     void add(ledger::ErrorCode code, std::string pointer, std::string detail);
     [[nodiscard]] bool empty() const { return items_.empty(); }
-    /// One error for all: the code that comes first in the precedence of load_rule_set, and a field for
-    /// each complaint. At least one complaint must have been added.
+    /// One error for all: the code that comes first in the precedence of load_rule_set, and a field
+    /// for each complaint. At least one complaint must have been added.
     [[nodiscard]] ledger::Error to_error() const;
 
 private:

@@ -48,13 +48,11 @@ struct Document {
     std::string canonical;
 };
 
-/// Reads a program document. What is wrong with single fields goes to `complaints`, and the document
-/// then holds the faultless parts.
-/// Errors: those of load_rule_set up to `too_deep`; also `invalid_document` if the text is no object.
+/// Reads a program document. What is wrong with single fields goes to `complaints`, and the
+/// document then holds the faultless parts. Errors: those of load_rule_set up to `too_deep`; also
+/// `invalid_document` if the text is no object.
 [[nodiscard]] ledger::Result<Document> parse_document(
-    std::string_view json,
-    std::string_view program,
-    Complaints& complaints
+    std::string_view json, std::string_view program, Complaints& complaints
 );
 
 }  // namespace rules

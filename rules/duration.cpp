@@ -1,12 +1,12 @@
 #include "rules/duration.hpp"
 
-#include <date/tz.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <fstream>
 #include <stdexcept>
+
+#include <date/tz.h>
 
 namespace rules {
 namespace {
@@ -105,9 +105,7 @@ std::string_view zone_database_version() {
 
 Timestamp Calendar::add(const date::time_zone& zone, Timestamp from, const DurationSpec& spec) {
     const Timestamp start = std::clamp(
-        from,
-        kMinSeconds * ledger::kMicrosPerSecond,
-        kMaxSeconds * ledger::kMicrosPerSecond
+        from, kMinSeconds * ledger::kMicrosPerSecond, kMaxSeconds * ledger::kMicrosPerSecond
     );
     if (spec.unit == DurationSpec::Unit::days) return start + spec.count * ledger::kMicrosPerDay;
     const std::int64_t utc = floor_divide(start, ledger::kMicrosPerSecond);

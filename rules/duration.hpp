@@ -19,7 +19,8 @@ struct DurationSpec {
     enum class Unit : std::uint8_t {
         days,                 ///< "14d": 24 hours each, whatever the zone does
         months,               ///< "12M": calendar months, clamped to the month's last day
-        months_end_of_month,  ///< "end_of_month+12M": the local midnight that begins the month after
+        months_end_of_month,  ///< "end_of_month+12M": the local midnight that begins the month
+                              ///< after
     };
     Unit unit = Unit::days;
     std::int32_t count = 0;  ///< 1..9999
@@ -35,19 +36,18 @@ struct DurationSpec {
 /// files of leap-second time and "localtime" included). Lives as long as the process. Thread-safe.
 [[nodiscard]] const date::time_zone* find_zone(std::string_view name);
 
-/// The version of the time zone database in use, e.g. "2025b"; "unknown" when the system does not say.
+/// The version of the time zone database in use, e.g. "2025b"; "unknown" when the system does not
+/// say.
 [[nodiscard]] std::string_view zone_database_version();
 
 /// Adds durations to instants in one zone at a time, and remembers the zone's last offsets, so that
 /// the events of one season cost no look-up. Not thread-safe: one per worker.
 class Calendar {
 public:
-    /// `from` + `spec` in `zone`. A local time that does not exist becomes the instant of the jump; one
-    /// that exists twice, the earlier. Results outside the years ±9999 are clamped to them.
+    /// `from` + `spec` in `zone`. A local time that does not exist becomes the instant of the jump;
+    /// one that exists twice, the earlier. Results outside the years ±9999 are clamped to them.
     [[nodiscard]] ledger::Timestamp add(
-        const date::time_zone& zone,
-        ledger::Timestamp from,
-        const DurationSpec& spec
+        const date::time_zone& zone, ledger::Timestamp from, const DurationSpec& spec
     );
 
 private:

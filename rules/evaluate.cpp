@@ -23,8 +23,8 @@ constexpr std::string_view kNegativePoints = "the points are negative";
 constexpr std::string_view kTooManyPoints = "the points exceed 2^53 - 1";
 
 Value timestamp(Timestamp instant) {
-    const Timestamp fraction = (instant % ledger::kMicrosPerSecond + ledger::kMicrosPerSecond) %
-                               ledger::kMicrosPerSecond;
+    const Timestamp fraction =
+        (instant % ledger::kMicrosPerSecond + ledger::kMicrosPerSecond) % ledger::kMicrosPerSecond;
     const auto nanoseconds = static_cast<std::uint32_t>(fraction * 1'000);
     return Value::timestamp((instant - fraction) / ledger::kMicrosPerSecond, nanoseconds);
 }
@@ -34,7 +34,8 @@ Value optional_text(std::string_view text) {
 }
 
 Value channel(const OrderFacts& order) {
-    const bool present = (order.present & static_cast<std::uint32_t>(ledger::OrderField::channel)) != 0;
+    const bool present =
+        (order.present & static_cast<std::uint32_t>(ledger::OrderField::channel)) != 0;
     return present ? Value::string(order.channel) : Value::absent();
 }
 
@@ -67,20 +68,26 @@ public:
         std::span<const Points> amounts,
         Scratch& scratch
     )
-        : rule_set_(rule_set), event_(event), net_(net), amounts_(amounts), state_(*scratch.state_) {
+        : rule_set_(rule_set),
+          event_(event),
+          net_(net),
+          amounts_(amounts),
+          state_(*scratch.state_) {
         clear();
     }
 
     static std::span<const Points> original_amounts(const OrderFacts& order, Scratch& scratch) {
         std::vector<Points>& amounts = scratch.state_->amounts;
         amounts.clear();
-        for (std::size_t i = 0; i < line_count(order); ++i) amounts.push_back(line_amount(order, i));
+        for (std::size_t i = 0; i < line_count(order); ++i)
+            amounts.push_back(line_amount(order, i));
         return amounts;
     }
 
     std::span<const Outcome> run() {
         fill_slots();
-        for (const CompiledRule& rule : rule_set_.order_paid()) run_rule(rule);
+        for (const CompiledRule& rule : rule_set_.order_paid())
+            run_rule(rule);
         point_to_shares();
         return state_.outcomes;
     }
@@ -120,7 +127,8 @@ private:
         fill(OrderSlot::order_id, Value::string(order.order_id));
         fill(OrderSlot::order_net, Value::integer(net_));
         fill(OrderSlot::order_unit, Value::integer(currency_unit(order.exponent)));
-        if (is_read(OrderSlot::event_time)) fill(OrderSlot::event_time, timestamp(event_.occurred_at));
+        if (is_read(OrderSlot::event_time))
+            fill(OrderSlot::event_time, timestamp(event_.occurred_at));
         if (is_read(OrderSlot::now)) fill(OrderSlot::now, timestamp(event_.now));
         if (is_read(OrderSlot::order_lines)) fill_lines();
     }
@@ -133,7 +141,11 @@ private:
             const bool gone = amounts_[i] == 0 && line_amount(order, i) != 0;
             if (gone) continue;
             const auto fields = std::span(state_.line_fields).subspan(i * kLineFields, kLineFields);
-            fill_line(order.lines.empty() ? OrderLine{kWholeOrderLine, {}} : order.lines[i], amounts_[i], fields);
+            fill_line(
+                order.lines.empty() ? OrderLine{kWholeOrderLine, {}} : order.lines[i],
+                amounts_[i],
+                fields
+            );
             state_.lines.push_back(Value::record(fields));
         }
         fill(OrderSlot::order_lines, Value::list(state_.lines));
@@ -154,8 +166,8 @@ private:
 
     cel::Evaluation compute(const CompiledExpression& source) {
         if (source.constant) return {*source.constant};
-        // Bools and integers hold no memory, so the arena starts afresh for each expression: what one
-        // rule uses is never missing to another.
+        // Bools and integers hold no memory, so the arena starts afresh for each expression: what
+        // one rule uses is never missing to another.
         state_.arena.reset();
         cel::Fuel fuel{cel::kRuleFuel};
         return cel::evaluate(*source.expression, state_.slots, fuel, state_.arena);
@@ -168,7 +180,8 @@ private:
             outcome.code = RuleCode::error;
             outcome.detail = condition.ok() ? "the condition is no bool" : condition.text();
         } else if (condition.value.is_true()) {
-            for (std::size_t i = 0; i < rule.awards.size(); ++i) run_effect(rule, i);
+            for (std::size_t i = 0; i < rule.awards.size(); ++i)
+                run_effect(rule, i);
         } else {
             rule_outcome(rule).code = RuleCode::not_matched;
         }
@@ -201,8 +214,10 @@ private:
         outcome.code = RuleCode::awarded;
         outcome.points = points;
         const Timestamp from = event_.occurred_at;
-        if (award.hold) outcome.activates_at = state_.calendar.add(rule_set_.zone(), from, *award.hold);
-        if (award.expires) outcome.expires_at = state_.calendar.add(rule_set_.zone(), from, *award.expires);
+        if (award.hold)
+            outcome.activates_at = state_.calendar.add(rule_set_.zone(), from, *award.hold);
+        if (award.expires)
+            outcome.expires_at = state_.calendar.add(rule_set_.zone(), from, *award.expires);
         const std::size_t begin = state_.shares.size();
         state_.shares.resize(begin + amounts_.size());
         spread(points, weights(), std::span(state_.shares).subspan(begin));
@@ -252,9 +267,7 @@ private:
 };
 
 std::span<const Outcome> evaluate(
-    const RuleSet& rule_set,
-    const OrderEvent& event,
-    Scratch& scratch
+    const RuleSet& rule_set, const OrderEvent& event, Scratch& scratch
 ) {
     const auto amounts = Evaluation::original_amounts(event.order, scratch);
     return Evaluation(rule_set, event, event.order.net, amounts, scratch).run();

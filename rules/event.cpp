@@ -9,11 +9,24 @@ namespace {
 constexpr std::array<std::string_view, 3> kBuilt{kOrderCancelled, kOrderPaid, kOrderRefunded};
 
 constexpr std::array<std::string_view, 18> kKnown{
-    "customer.created",  "customer.merged",    "customer.redacted",  "customer.updated",
-    "order.created",     "order.delivered",    "order.edited",       "order.fulfilled",
-    "referral.clicked",  "referral.signed_up", "review.published",   "review.removed",
-    "review.updated",    "social.mentioned",   "social.shared",      "ugc.approved",
-    "ugc.revoked",       "visit",
+    "customer.created",
+    "customer.merged",
+    "customer.redacted",
+    "customer.updated",
+    "order.created",
+    "order.delivered",
+    "order.edited",
+    "order.fulfilled",
+    "referral.clicked",
+    "referral.signed_up",
+    "review.published",
+    "review.removed",
+    "review.updated",
+    "social.mentioned",
+    "social.shared",
+    "ugc.approved",
+    "ugc.revoked",
+    "visit",
 };
 
 constexpr std::array<std::string_view, 6> kDerived{

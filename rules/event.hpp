@@ -21,7 +21,8 @@ using ledger::Timestamp;
 enum class EventStanding : std::uint8_t {
     /// Sequenced and evaluated: order.paid, order.refunded, order.cancelled.
     built,
-    /// A canonical inbound type that nothing is built on yet, `custom.<name>` included: stored as `ignored`.
+    /// A canonical inbound type that nothing is built on yet, `custom.<name>` included: stored as
+    /// `ignored`.
     known,
     /// Only the server emits it; posting one is `derived_type`.
     derived,
@@ -42,11 +43,11 @@ inline constexpr std::size_t kLinesMax = 1'000;
 /// What the rules may look at for one `order.paid`. Everything pointed to outlives the evaluation.
 struct OrderEvent {
     const OrderFacts& order;
-    std::string_view id;       ///< `event.id`
-    std::string_view source;   ///< `event.source`
-    std::string_view subject;  ///< `event.subject`; empty: absent
-    Timestamp occurred_at = 0; ///< `event.time`; holds and expiries count from here
-    Timestamp now = 0;         ///< `now`: the event's time inside the late window
+    std::string_view id;        ///< `event.id`
+    std::string_view source;    ///< `event.source`
+    std::string_view subject;   ///< `event.subject`; empty: absent
+    Timestamp occurred_at = 0;  ///< `event.time`; holds and expiries count from here
+    Timestamp now = 0;          ///< `now`: the event's time inside the late window
 };
 
 /// The number of lines that amounts are kept for: at least one (`_order`).
@@ -60,13 +61,13 @@ struct OrderEvent {
 }
 
 /// `order.net` of a whole order from its other facts (docs/rules.md, "The value of an order"):
-/// lines that are no gift cards less `points_amount`; without lines the subtotal, else the total less
-/// shipping and tax; never below 0. Amounts must be >= 0 and inside the wire's range.
-/// Errors: `invalid_amount` when the result leaves the wire's range.
+/// lines that are no gift cards less `points_amount`; without lines the subtotal, else the total
+/// less shipping and tax; never below 0. Amounts must be >= 0 and inside the wire's range. Errors:
+/// `invalid_amount` when the result leaves the wire's range.
 [[nodiscard]] ledger::Result<Points> order_net(const OrderFacts& order);
 
-/// The same over what refunds left of each line; `remaining` has line_count(order) amounts. Never more
-/// than order.net, and 0 when nothing remains.
+/// The same over what refunds left of each line; `remaining` has line_count(order) amounts. Never
+/// more than order.net, and 0 when nothing remains.
 [[nodiscard]] Points order_net(const OrderFacts& order, std::span<const Points> remaining);
 
 }  // namespace rules

@@ -43,7 +43,8 @@ private:
     }
 
     void skip_space() {
-        while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r') ++at_;
+        while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r')
+            ++at_;
     }
 
     bool accept(char c) {
@@ -149,11 +150,14 @@ private:
         return value;
     }
 
-    static char lower(char c) { return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c; }
+    static char lower(char c) {
+        return c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
 
     bool digits() {
         if (!is_digit(peek())) return fail("a digit is missing");
-        while (is_digit(peek())) ++at_;
+        while (is_digit(peek()))
+            ++at_;
         return true;
     }
 

@@ -14,8 +14,8 @@ struct JsonFault {
     std::string detail;  ///< e.g. "a value is missing"
 };
 
-/// The first place where `text` (valid UTF-8) breaks RFC 8259; nullopt if it is JSON. Slow and simple:
-/// for the complaint after a fast parser refused. Looks no deeper than 1,024 levels.
+/// The first place where `text` (valid UTF-8) breaks RFC 8259; nullopt if it is JSON. Slow and
+/// simple: for the complaint after a fast parser refused. Looks no deeper than 1,024 levels.
 [[nodiscard]] std::optional<JsonFault> find_json_fault(std::string_view text);
 
 }  // namespace rules

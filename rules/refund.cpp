@@ -16,9 +16,7 @@ std::string_view line_id(const OrderFacts& order, std::size_t index) {
 
 ledger::Error exceeds(std::string pointer, std::string detail) {
     return ledger::field_error(
-        ledger::ErrorCode::refund_exceeds_order,
-        std::move(pointer),
-        std::move(detail)
+        ledger::ErrorCode::refund_exceeds_order, std::move(pointer), std::move(detail)
     );
 }
 
@@ -58,12 +56,11 @@ ledger::Result<void> take_lines(
 }
 
 ledger::Result<void> take_amount(
-    Points amount,
-    std::span<const Points> remaining,
-    std::span<Points> taken
+    Points amount, std::span<const Points> remaining, std::span<Points> taken
 ) {
     Points left = amount;
-    for (const Points line : remaining) left -= std::min(left, line);
+    for (const Points line : remaining)
+        left -= std::min(left, line);
     if (left > 0) return exceeds("/data/amount", "more than remains of the order");
     spread(amount, remaining, taken);
     return {};

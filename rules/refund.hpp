@@ -8,8 +8,9 @@
 
 namespace rules {
 
-/// What a refund takes from each line of its order, lines in the order's own sequence. `remaining` and
-/// `taken` have line_count(order) amounts; `taken` is overwritten, `remaining` is the caller's to lower.
+/// What a refund takes from each line of its order, lines in the order's own sequence. `remaining`
+/// and `taken` have line_count(order) amounts; `taken` is overwritten, `remaining` is the caller's
+/// to lower.
 /// - cancel: everything that remains;
 /// - lines: their amounts; the line `_order` names an order without lines;
 /// - an amount without lines: spread over what remains, largest remainder, ties by line order.

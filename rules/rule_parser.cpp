@@ -1,5 +1,3 @@
-#include <simdjson.h>
-
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
@@ -8,6 +6,8 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <simdjson.h>
 
 #include "rules/document.hpp"
 #include "rules/event.hpp"
@@ -45,18 +45,46 @@ struct Fields {
 
 constexpr std::string_view kProgramKnown[]{"boards", "campaigns", "currencies", "program", "tz"};
 constexpr std::string_view kProgramUnsupported[]{
-    "caps",     "counters", "draws",           "effective_from", "event_types", "guards",   "identity",
-    "ladders",  "links",    "multiplier_mode", "referral",       "rewards",     "rounding", "segments",
-    "terms",    "tests",
+    "caps",
+    "counters",
+    "draws",
+    "effective_from",
+    "event_types",
+    "guards",
+    "identity",
+    "ladders",
+    "links",
+    "multiplier_mode",
+    "referral",
+    "rewards",
+    "rounding",
+    "segments",
+    "terms",
+    "tests",
 };
 constexpr std::string_view kCurrencyKnown[]{"id", "kind", "negative", "scale"};
 constexpr std::string_view kCampaignKnown[]{"id", "rules"};
 constexpr std::string_view kCampaignUnsupported[]{
-    "attribution", "budget", "caps", "enabled", "group", "guards", "schedule", "segment",
+    "attribution",
+    "budget",
+    "caps",
+    "enabled",
+    "group",
+    "guards",
+    "schedule",
+    "segment",
 };
 constexpr std::string_view kRuleKnown[]{"effects", "id", "if", "on", "priority", "stage"};
 constexpr std::string_view kRuleUnsupported[]{
-    "cap", "caps", "emit", "enabled", "group", "reverse_on", "rounding", "schedule", "segment",
+    "cap",
+    "caps",
+    "emit",
+    "enabled",
+    "group",
+    "reverse_on",
+    "rounding",
+    "schedule",
+    "segment",
 };
 constexpr std::string_view kEffectKnown[]{"award"};
 constexpr std::string_view kEffectUnsupported[]{"badge", "coupon", "emit", "multiply", "ticket"};
@@ -86,7 +114,8 @@ bool is_id(std::string_view text) {
 
 bool is_reason(std::string_view text) {
     const auto is_printable = [](char c) { return c >= ' ' && c <= '~'; };
-    return !text.empty() && text.size() <= kReasonBytesMax && std::ranges::all_of(text, is_printable);
+    return !text.empty() && text.size() <= kReasonBytesMax &&
+           std::ranges::all_of(text, is_printable);
 }
 
 enum class Presence { required, optional };
@@ -180,19 +209,14 @@ private:
     }
 
     std::optional<std::string_view> text(
-        const ObjectPlace& parent,
-        std::string_view key,
-        Presence presence
+        const ObjectPlace& parent, std::string_view key, Presence presence
     ) {
         const auto place = field(parent, key, presence);
         return place ? as_text(*place) : std::nullopt;
     }
 
     std::optional<std::int64_t> integer(
-        const ObjectPlace& parent,
-        std::string_view key,
-        std::int64_t least,
-        std::int64_t most
+        const ObjectPlace& parent, std::string_view key, std::int64_t least, std::int64_t most
     ) {
         const auto place = field(parent, key, Presence::optional);
         if (!place) return std::nullopt;
@@ -261,7 +285,10 @@ private:
         const std::string pointer = child_pointer(parent.pointer, "id");
         std::string result(*value);
         if (!is_id(result)) {
-            invalid(pointer, "must be 1 to 64 letters, digits, - and _, beginning with a letter or digit");
+            invalid(
+                pointer,
+                "must be 1 to 64 letters, digits, - and _, beginning with a letter or digit"
+            );
         } else if (std::ranges::find(siblings, result) != siblings.end()) {
             invalid(pointer, "occurs twice");
         }
@@ -281,17 +308,19 @@ private:
     }
 
     std::optional<DurationSpec> duration(
-        const ObjectPlace& parent,
-        std::string_view key,
-        Presence presence
+        const ObjectPlace& parent, std::string_view key, Presence presence
     ) {
         const auto value = text(parent, key, presence);
         if (!value) return std::nullopt;
         const auto spec = parse_duration(*value);
         const bool end_of_month = spec && spec->unit == DurationSpec::Unit::months_end_of_month;
         if (!spec || (end_of_month && key == "for")) {
-            const std::string_view forms = key == "for" ? "14d or 12M" : "365d, 12M or end_of_month+12M";
-            invalid(child_pointer(parent.pointer, key), "must be a duration such as " + std::string(forms));
+            const std::string_view forms =
+                key == "for" ? "14d or 12M" : "365d, 12M or end_of_month+12M";
+            invalid(
+                child_pointer(parent.pointer, key),
+                "must be a duration such as " + std::string(forms)
+            );
             return std::nullopt;
         }
         return spec;
@@ -309,7 +338,8 @@ private:
         if (!value) return;
         document_.zone_name = *value;
         document_.zone = find_zone(*value);
-        if (document_.zone == nullptr) invalid("/tz", "must be an IANA time zone such as Europe/Paris");
+        if (document_.zone == nullptr)
+            invalid("/tz", "must be an IANA time zone such as Europe/Paris");
     }
 
     void read_currency(const Place& place) {
@@ -319,7 +349,8 @@ private:
         if (!fields) return;
         Currency currency;
         currency.id = id(*fields, currency_ids_);
-        currency.scale = static_cast<std::uint8_t>(integer(*fields, "scale", 0, kScaleMax).value_or(0));
+        currency.scale =
+            static_cast<std::uint8_t>(integer(*fields, "scale", 0, kScaleMax).value_or(0));
         if (const auto kind = field(*fields, "kind", Presence::optional)) {
             currency.kind = static_cast<CurrencyKind>(choice(*kind, kinds).value_or(0));
         }
@@ -340,9 +371,7 @@ private:
     }
 
     void read_rule(
-        const Place& place,
-        const std::string& campaign,
-        std::vector<std::string>& rule_ids
+        const Place& place, const std::string& campaign, std::vector<std::string>& rule_ids
     ) {
         constexpr std::string_view stages[]{"base", "bonus"};
         const auto fields = as_object(place, {kRuleKnown, kRuleUnsupported});
@@ -400,13 +429,17 @@ private:
         const auto fields = as_object(place, {kAwardKnown, kAwardUnsupported});
         if (!fields) return;
         DocumentAward award;
-        if (const auto to = field(*fields, "to", Presence::required)) choice(*to, recipients, later);
+        if (const auto to = field(*fields, "to", Presence::required))
+            choice(*to, recipients, later);
         award.currency = currency_reference(*fields);
         award.points.pointer = child_pointer(fields->pointer, "points");
         award.points.text = text(*fields, "points", Presence::required).value_or("0");
         award.reason = text(*fields, "reason", Presence::required).value_or("none");
         if (!is_reason(award.reason)) {
-            invalid(child_pointer(fields->pointer, "reason"), "must be 1 to 64 printable ASCII characters");
+            invalid(
+                child_pointer(fields->pointer, "reason"),
+                "must be 1 to 64 printable ASCII characters"
+            );
         }
         if (const auto hold = field(*fields, "hold", Presence::optional)) {
             const auto hold_fields = as_object(*hold, {kHoldKnown, kHoldUnsupported});
@@ -427,7 +460,8 @@ private:
             const bool counts = score_fields && has_any(*score_fields, kScoreUnsupported);
             if (score_fields && !counts) board.currency = currency_reference(*score_fields);
         }
-        for (const Place& item : items(*fields, "windows", Presence::required, 1, std::size(windows))) {
+        for (const Place& item :
+             items(*fields, "windows", Presence::required, 1, std::size(windows))) {
             const auto window = choice(item, windows, kUnsupportedWindows);
             if (!window) continue;
             const auto value = static_cast<BoardWindow>(*window);
@@ -454,9 +488,11 @@ std::size_t depth_of(element value) {
     array items;
     object fields;
     if (value.get_array().get(items) == simdjson::SUCCESS) {
-        for (const element item : items) deepest = std::max(deepest, depth_of(item));
+        for (const element item : items)
+            deepest = std::max(deepest, depth_of(item));
     } else if (value.get_object().get(fields) == simdjson::SUCCESS) {
-        for (const auto field : fields) deepest = std::max(deepest, depth_of(field.value));
+        for (const auto field : fields)
+            deepest = std::max(deepest, depth_of(field.value));
     } else {
         return 0;
     }
@@ -488,7 +524,8 @@ void write_canonical(element value, std::string& out);
 
 void write_canonical(const object& fields, std::string& out) {
     std::vector<std::pair<std::string_view, element>> sorted;
-    for (const auto field : fields) sorted.emplace_back(field.key, field.value);
+    for (const auto field : fields)
+        sorted.emplace_back(field.key, field.value);
     std::ranges::sort(sorted, {}, [](const auto& field) { return field.first; });
     out += '{';
     for (const auto& [key, value] : sorted) {
@@ -512,15 +549,9 @@ void write_canonical(const array& items, std::string& out) {
 /// A faultless document holds only objects, arrays, strings and integers.
 void write_canonical(element value, std::string& out) {
     switch (value.type()) {
-        case element_type::OBJECT:
-            write_canonical(value.get_object().value_unsafe(), out);
-            return;
-        case element_type::ARRAY:
-            write_canonical(value.get_array().value_unsafe(), out);
-            return;
-        case element_type::STRING:
-            write_text(value.get_string().value_unsafe(), out);
-            return;
+        case element_type::OBJECT: write_canonical(value.get_object().value_unsafe(), out); return;
+        case element_type::ARRAY: write_canonical(value.get_array().value_unsafe(), out); return;
+        case element_type::STRING: write_text(value.get_string().value_unsafe(), out); return;
         default:
             // "2.0" is the integer 2 in JSON Schema, so it is here.
             out += std::to_string(static_cast<std::int64_t>(value.get_double().value_unsafe()));
@@ -549,9 +580,7 @@ ledger::Error too_deep() {
 }  // namespace
 
 ledger::Result<Document> parse_document(
-    std::string_view json,
-    std::string_view program,
-    Complaints& complaints
+    std::string_view json, std::string_view program, Complaints& complaints
 ) {
     if (json.size() > kDocumentBytesMax) {
         return ledger::make_error(ErrorCode::too_large, "a program document has at most 256 KiB");

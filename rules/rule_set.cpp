@@ -47,7 +47,8 @@ public:
         : complaints_(complaints), rule_set_(new RuleSet) {}
 
     std::shared_ptr<RuleSet> compile(Document document) {
-        for (DocumentRule& rule : document.rules) add_rule(std::move(rule));
+        for (DocumentRule& rule : document.rules)
+            add_rule(std::move(rule));
         std::ranges::sort(rule_set_->order_paid_, {}, [](const CompiledRule& rule) {
             return std::tuple(rule.stage, -rule.priority, std::string_view(rule.name));
         });
@@ -88,7 +89,8 @@ private:
         }
         CompiledExpression result{*compiled, std::nullopt};
         if (!compiled->slots_read().empty()) {
-            for (const std::uint32_t slot : compiled->slots_read()) rule_set_->slots_read_ |= 1U << slot;
+            for (const std::uint32_t slot : compiled->slots_read())
+                rule_set_->slots_read_ |= 1U << slot;
             return result;
         }
         cel::Fuel fuel{cel::kRuleFuel};
@@ -118,7 +120,8 @@ std::span<const CompiledRule> RuleSet::order_paid() const {
 
 std::vector<std::string_view> RuleSet::rule_names() const {
     std::vector<std::string_view> names;
-    for (const CompiledRule& rule : order_paid_) names.emplace_back(rule.name);
+    for (const CompiledRule& rule : order_paid_)
+        names.emplace_back(rule.name);
     return names;
 }
 
@@ -141,13 +144,12 @@ ledger::Result<void> check_succession(const RuleSet& previous, const RuleSet& ne
             complaints.add(
                 ErrorCode::invalid_document,
                 pointer,
-                "must stay \"" + before[i].id + "\": currencies keep their position, new ones come last"
+                "must stay \"" + before[i].id +
+                    "\": currencies keep their position, new ones come last"
             );
         } else if (after[i].scale != before[i].scale || after[i].kind != before[i].kind) {
             complaints.add(
-                ErrorCode::invalid_document,
-                pointer,
-                "a currency in use keeps its scale and kind"
+                ErrorCode::invalid_document, pointer, "a currency in use keeps its scale and kind"
             );
         }
     }

@@ -49,11 +49,12 @@ inline constexpr std::size_t kComplaintsMax = 50;
 /// The most an expression may cost, in units of docs/rules.md, "Limits".
 inline constexpr std::uint64_t kExpressionCostMax = 5'000;
 
-/// Raised when the same document and event could earn something else than before. Stored in entries.
+/// Raised when the same document and event could earn something else than before. Stored in
+/// entries.
 inline constexpr std::uint32_t kEngineAbi = 1;
 
-/// A program document, compiled. Immutable, so safe to share between threads; commands in flight pin
-/// it by shared_ptr.
+/// A program document, compiled. Immutable, so safe to share between threads; commands in flight
+/// pin it by shared_ptr.
 class RuleSet {
 public:
     ~RuleSet();
@@ -77,8 +78,8 @@ public:
     [[nodiscard]] const std::string& zone_name() const { return zone_name_; }
     [[nodiscard]] const date::time_zone& zone() const { return *zone_; }
 
-    /// The document with sorted keys, without white space. The content hash is SHA-256 of these bytes;
-    /// `program` is part of them if the document had it.
+    /// The document with sorted keys, without white space. The content hash is SHA-256 of these
+    /// bytes; `program` is part of them if the document had it.
     [[nodiscard]] const std::string& canonical() const { return canonical_; }
 
 private:
@@ -97,11 +98,14 @@ private:
 using RuleSetPtr = std::shared_ptr<const RuleSet>;
 
 /// Parses, validates and compiles a program document of the program `program`. Thread-safe.
-/// Errors: `too_large`, `bad_utf8`, `malformed_json` (with line and column), `too_deep`; then the whole
-/// document is read, and the code is the first of these that some field earned: `invalid_document`,
-/// `not_supported`, `invalid_expression`, `expression_too_costly`; `fields` has every
-/// complaint, structure before expressions, at most kComplaintsMax, each with its JSON Pointer.
-[[nodiscard]] ledger::Result<RuleSetPtr> load_rule_set(std::string_view json, std::string_view program);
+/// Errors: `too_large`, `bad_utf8`, `malformed_json` (with line and column), `too_deep`; then the
+/// whole document is read, and the code is the first of these that some field earned:
+/// `invalid_document`, `not_supported`, `invalid_expression`, `expression_too_costly`; `fields` has
+/// every complaint, structure before expressions, at most kComplaintsMax, each with its JSON
+/// Pointer.
+[[nodiscard]] ledger::Result<RuleSetPtr> load_rule_set(
+    std::string_view json, std::string_view program
+);
 
 /// Checks that `next` may follow `previous` as a version of one program: currencies keep their
 /// position, kind and scale (wallets are stored under the number); new ones come last.

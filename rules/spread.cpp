@@ -1,9 +1,10 @@
 #include "rules/spread.hpp"
 
 #include <algorithm>
-#include <boost/container/small_vector.hpp>
 #include <cstddef>
 #include <cstdint>
+
+#include <boost/container/small_vector.hpp>
 
 #include "ledger/base/invariant.hpp"
 
@@ -33,7 +34,8 @@ void spread(Points amount, std::span<const Points> weights, std::span<Points> sh
         return;
     }
     std::uint64_t sum = 0;
-    for (const Points weight : weights) sum += static_cast<std::uint64_t>(weight);
+    for (const Points weight : weights)
+        sum += static_cast<std::uint64_t>(weight);
     if (sum == 0) {
         spread_evenly(amount, shares);
         return;

@@ -28,9 +28,23 @@ std::vector<std::string> tokens_of(std::string_view pointer) {
 json::value& parent_of(json::value& document, const std::vector<std::string>& tokens) {
     json::value* at = &document;
     for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-        at = at->is_array() ? &at->as_array().at(std::stoul(tokens[i])) : &at->as_object().at(tokens[i]);
+        at = at->is_array() ? &at->as_array().at(std::stoul(tokens[i]))
+                            : &at->as_object().at(tokens[i]);
     }
     return *at;
+}
+
+std::string quoted(const std::string& text) {
+    return json::serialize(json::value(text));
+}
+
+std::string joined(const std::vector<std::string>& items) {
+    std::string result;
+    for (const std::string& item : items) {
+        if (!result.empty()) result += ',';
+        result += item;
+    }
+    return result;
 }
 
 }  // namespace
@@ -73,16 +87,35 @@ void drop(json::value& document, std::string_view pointer) {
     parent_of(document, tokens) = kept;
 }
 
-std::string one_rule(
-    const std::string& condition,
+std::string award(
+    const std::string& currency,
     const std::string& points,
-    const std::string& award_fields
+    const std::string& reason,
+    const std::string& fields
 ) {
-    return R"({"tz":"Europe/Paris","currencies":[{"id":"points"}],"campaigns":[{"id":"core","rules":[)"
-           R"({"id":"purchase","on":"order.paid","if":)" +
-           json::serialize(json::value(condition)) +
-           R"(,"effects":[{"award":{"to":"member","currency":"points","reason":"purchase","points":)" +
-           json::serialize(json::value(points)) + award_fields + "}}]}]}]}";
+    return R"({"award":{"to":"member","currency":)" + quoted(currency) + R"(,"points":)" +
+           quoted(points) + R"(,"reason":)" + quoted(reason) + fields + "}}";
+}
+
+std::string rule(
+    const std::string& id, const std::string& condition, const std::vector<std::string>& awards
+) {
+    return R"({"on":"order.paid","id":)" + quoted(id) + R"(,"if":)" + quoted(condition) +
+           R"(,"effects":[)" + joined(awards) + "]}";
+}
+
+std::string program(const std::vector<std::string>& rules) {
+    return R"({"tz":"Europe/Paris","currencies":[{"id":"points"},{"id":"miles"}],)"
+           R"("campaigns":[{"id":"core","rules":[)" +
+           joined(rules) + "]}]}";
+}
+
+std::string one_rule(
+    const std::string& condition, const std::string& points, const std::string& award_fields
+) {
+    return program(
+        {rule("purchase", condition, {award("points", points, "purchase", award_fields)})}
+    );
 }
 
 }  // namespace rules_test

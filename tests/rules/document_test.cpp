@@ -1,6 +1,7 @@
-#include <boost/json.hpp>
 #include <string>
 #include <vector>
+
+#include <boost/json.hpp>
 
 #include "rules/json_fault.hpp"
 #include "rules/rule_set.hpp"
@@ -19,22 +20,26 @@ const std::string kMinimal = "docs/examples/minimal.json";
 json::value build(const json::value& base, const json::object& test_case) {
     json::value document = base;
     if (const json::value* set = test_case.if_contains("set")) {
-        for (const auto& change : set->as_object()) rules_test::put(document, change.key(), change.value());
+        for (const auto& change : set->as_object())
+            rules_test::put(document, change.key(), change.value());
     }
     if (const json::value* remove = test_case.if_contains("remove")) {
-        for (const json::value& pointer : remove->as_array()) rules_test::drop(document, pointer.as_string());
+        for (const json::value& pointer : remove->as_array())
+            rules_test::drop(document, pointer.as_string());
     }
     return document;
 }
 
 std::vector<std::string> pointers_of(const ledger::Error& error) {
     std::vector<std::string> pointers;
-    for (const ledger::FieldError& field : error.fields) pointers.push_back(field.pointer);
+    for (const ledger::FieldError& field : error.fields)
+        pointers.push_back(field.pointer);
     return pointers;
 }
 
 TEST_CASE("document: each complaint of the case table has its code and pointers", "[rules]") {
-    const json::value table = json::parse(rules_test::read_file("tests/cases/rules/documents.json"));
+    const json::value table =
+        json::parse(rules_test::read_file("tests/cases/rules/documents.json"));
     const json::array& cases = table.at("cases").as_array();
     REQUIRE(cases.size() > 100);
     for (const json::value& item : cases) {
@@ -63,7 +68,8 @@ TEST_CASE("document: the examples of the documentation load", "[rules]") {
     INFO((laurier.has_error() ? laurier.error().detail : ""));
     REQUIRE(laurier.has_value());
     CHECK((*laurier)->zone_name() == "Europe/Paris");
-    CHECK(load_rule_set(rules_test::read_file("docs/examples/maison-laurier.json"), "maison").has_error());
+    CHECK(load_rule_set(rules_test::read_file("docs/examples/maison-laurier.json"), "maison")
+              .has_error());
 }
 
 TEST_CASE("document: text that is no JSON is malformed_json with line and column", "[rules]") {
@@ -105,7 +111,12 @@ TEST_CASE("document: text that is no JSON is malformed_json with line and column
 
 TEST_CASE("document: JSON has no fault", "[rules]") {
     for (const char* text :
-         {"{}", " [ ] ", "null", "-0.5e+10", "\"\\ud83d\\ude00 \\u00e9 \\\" \\/\"", "[[1,2],{\"a\":[true,false]}]"}) {
+         {"{}",
+          " [ ] ",
+          "null",
+          "-0.5e+10",
+          "\"\\ud83d\\ude00 \\u00e9 \\\" \\/\"",
+          "[[1,2],{\"a\":[true,false]}]"}) {
         INFO(text);
         CHECK_FALSE(rules::find_json_fault(text).has_value());
     }
@@ -130,7 +141,9 @@ TEST_CASE("document: more than 32 levels is too_deep", "[rules]") {
     CHECK(load_rule_set(nested(32), "maison").error().code == ErrorCode::invalid_document);
     CHECK(load_rule_set(nested(33), "maison").error().code == ErrorCode::too_deep);
     CHECK(load_rule_set(nested(100'000), "maison").error().code == ErrorCode::too_deep);
-    CHECK(load_rule_set("{\"tz\":" + nested(32) + "}", "maison").error().code == ErrorCode::too_deep);
+    CHECK(
+        load_rule_set("{\"tz\":" + nested(32) + "}", "maison").error().code == ErrorCode::too_deep
+    );
 }
 
 TEST_CASE("document: a number beyond 64 bits is invalid_document", "[rules]") {
@@ -168,8 +181,7 @@ TEST_CASE("document: a costly expression is refused with its estimate", "[rules]
 TEST_CASE("document: the detail is the first complaint of the code", "[rules]") {
     CHECK(load_rule_set("[]", "maison").error().detail == "the document: must be an object");
     const auto result = load_rule_set(
-        R"({"caps":[],"tz":"UTC","currencies":[{"id":"p"}],"campaigns":[],"zone":1})",
-        "maison"
+        R"({"caps":[],"tz":"UTC","currencies":[{"id":"p"}],"campaigns":[],"zone":1})", "maison"
     );
     REQUIRE(result.has_error());
     CHECK(result.error().detail == "/zone: unknown field (and 1 other complaint)");
@@ -177,7 +189,8 @@ TEST_CASE("document: the detail is the first complaint of the code", "[rules]") 
 
 TEST_CASE("document: no more than 50 complaints are kept", "[rules]") {
     json::object document;
-    for (int i = 0; i < 80; ++i) document["unknown" + std::to_string(i)] = 1;
+    for (int i = 0; i < 80; ++i)
+        document["unknown" + std::to_string(i)] = 1;
     const auto result = load_rule_set(json::serialize(document), "maison");
     REQUIRE(result.has_error());
     CHECK(result.error().fields.size() == rules::kComplaintsMax);

@@ -1,11 +1,11 @@
 #include "rules/duration.hpp"
 
-#include <date/tz.h>
-
 #include <chrono>
 #include <random>
 #include <string>
 #include <vector>
+
+#include <date/tz.h>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/seed.hpp"
@@ -35,7 +35,9 @@ Timestamp at(const std::string& text) {
 }
 
 std::string show(Timestamp instant) {
-    return date::format("%FT%TZ", date::sys_time<std::chrono::microseconds>(std::chrono::microseconds(instant)));
+    return date::format(
+        "%FT%TZ", date::sys_time<std::chrono::microseconds>(std::chrono::microseconds(instant))
+    );
 }
 
 std::string add(const std::string& zone, const std::string& from, const std::string& duration) {
@@ -63,9 +65,31 @@ TEST_CASE("duration: the three forms are read and written", "[rules]") {
 
 TEST_CASE("duration: other text is no duration", "[rules]") {
     for (const char* text :
-         {"", "d", "14", "0d", "014d", "10000d", "-1d", "+1d", "1.5d", "14D", "12m", "1h", "14d ", " 14d", "14dd",
-          "1_M", "end_of_month", "end_of_month+", "end_of_month+M", "end_of_month+0M", "end_of_month+12d",
-          "end_of_month+12", "end_of_month-1M", "END_OF_MONTH+1M", "P14D"}) {
+         {"",
+          "d",
+          "14",
+          "0d",
+          "014d",
+          "10000d",
+          "-1d",
+          "+1d",
+          "1.5d",
+          "14D",
+          "12m",
+          "1h",
+          "14d ",
+          " 14d",
+          "14dd",
+          "1_M",
+          "end_of_month",
+          "end_of_month+",
+          "end_of_month+M",
+          "end_of_month+0M",
+          "end_of_month+12d",
+          "end_of_month+12",
+          "end_of_month-1M",
+          "END_OF_MONTH+1M",
+          "P14D"}) {
         INFO(text);
         CHECK_FALSE(rules::parse_duration(text).has_value());
     }
@@ -108,9 +132,15 @@ TEST_CASE("duration: days and months add in the zone of the program", "[rules]")
         // 23:30 UTC is already the next month in Paris
         {"Europe/Paris", "2026-06-30T22:30:00Z", "end_of_month+1M", "2026-08-31T22:00:00.000000Z"},
         {"Europe/Paris", "2026-06-30T21:30:00Z", "end_of_month+1M", "2026-07-31T22:00:00.000000Z"},
-        {"America/New_York", "2026-03-01T04:59:59Z", "end_of_month+1M", "2026-04-01T04:00:00.000000Z"},
+        {"America/New_York",
+         "2026-03-01T04:59:59Z",
+         "end_of_month+1M",
+         "2026-04-01T04:00:00.000000Z"},
         // 1 October 2017 begins at 01:00 in Asuncion: there is no midnight
-        {"America/Asuncion", "2017-08-10T12:00:00Z", "end_of_month+1M", "2017-10-01T04:00:00.000000Z"},
+        {"America/Asuncion",
+         "2017-08-10T12:00:00Z",
+         "end_of_month+1M",
+         "2017-10-01T04:00:00.000000Z"},
     };
     for (const Row& row : rows) {
         INFO(row.zone << " " << row.from << " + " << row.duration);
@@ -121,12 +151,21 @@ TEST_CASE("duration: days and months add in the zone of the program", "[rules]")
 TEST_CASE("duration: remembered offsets give what the database gives", "[rules]") {
     std::mt19937_64 random(test_support::seed());
     const std::vector<const char*> zones{
-        "UTC", "Europe/Paris", "America/New_York", "Asia/Kolkata", "Pacific/Apia", "America/Sao_Paulo",
-        "Australia/Lord_Howe", "Africa/Casablanca",
+        "UTC",
+        "Europe/Paris",
+        "America/New_York",
+        "Asia/Kolkata",
+        "Pacific/Apia",
+        "America/Sao_Paulo",
+        "Australia/Lord_Howe",
+        "Africa/Casablanca",
     };
-    const std::vector<const char*> durations{"1M", "12M", "37M", "end_of_month+1M", "end_of_month+12M"};
+    const std::vector<const char*> durations{
+        "1M", "12M", "37M", "end_of_month+1M", "end_of_month+12M"};
     Calendar reused;
-    std::uniform_int_distribution<Timestamp> instants(at("1995-01-01T00:00:00Z"), at("2036-01-01T00:00:00Z"));
+    std::uniform_int_distribution<Timestamp> instants(
+        at("1995-01-01T00:00:00Z"), at("2036-01-01T00:00:00Z")
+    );
     for (int i = 0; i < 4'000; ++i) {
         const date::time_zone* zone = rules::find_zone(zones[random() % zones.size()]);
         REQUIRE(zone != nullptr);
@@ -152,8 +191,17 @@ TEST_CASE("duration: only zones of the database are found", "[rules]") {
     CHECK(rules::find_zone("UTC") != nullptr);
     CHECK(rules::find_zone("Etc/GMT+5") != nullptr);
     for (const char* name :
-         {"", "Europe/Pari", "europe/paris", "localtime", "right/Europe/Paris", "posix/UTC", "../zoneinfo/UTC",
-          "/etc/localtime", "tzdata.zi", "Europe", "+02:00"}) {
+         {"",
+          "Europe/Pari",
+          "europe/paris",
+          "localtime",
+          "right/Europe/Paris",
+          "posix/UTC",
+          "../zoneinfo/UTC",
+          "/etc/localtime",
+          "tzdata.zi",
+          "Europe",
+          "+02:00"}) {
         INFO(name);
         CHECK(rules::find_zone(name) == nullptr);
     }

@@ -32,8 +32,10 @@ struct Order {
     OrderFacts facts;
 
     explicit Order(std::vector<Points> amounts, Points points_amount = 0) {
-        static const std::vector<std::string> ids{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10"};
-        for (std::size_t i = 0; i < amounts.size(); ++i) lines.push_back({ids.at(i), "sku", 1, amounts[i]});
+        static const std::vector<std::string> ids{
+            "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"};
+        for (std::size_t i = 0; i < amounts.size(); ++i)
+            lines.push_back({ids.at(i), "sku", 1, amounts[i]});
         facts.order_id = "1042";
         facts.currency = "EUR";
         facts.lines = lines;
@@ -61,7 +63,8 @@ struct Order {
 
     [[nodiscard]] std::vector<Points> amounts() const {
         std::vector<Points> result;
-        for (std::size_t i = 0; i < rules::line_count(facts); ++i) result.push_back(rules::line_amount(facts, i));
+        for (std::size_t i = 0; i < rules::line_count(facts); ++i)
+            result.push_back(rules::line_amount(facts, i));
         return result;
     }
 };
@@ -102,7 +105,8 @@ Points sum(std::span<const Points> amounts) {
 
 Points awarded(std::span<const Outcome> outcomes) {
     Points total = 0;
-    for (const Outcome& outcome : outcomes) total += outcome.points;
+    for (const Outcome& outcome : outcomes)
+        total += outcome.points;
     return total;
 }
 
@@ -127,7 +131,9 @@ TEST_CASE("order_net: lines win over subtotal and total", "[rules]") {
     CHECK(order.facts.net == 2390);
 }
 
-TEST_CASE("order_net: without lines it is subtotal or else total less shipping and tax", "[rules]") {
+TEST_CASE(
+    "order_net: without lines it is subtotal or else total less shipping and tax", "[rules]"
+) {
     Order order({});
     order.set(OrderField::total, &OrderFacts::total, 6820);
     order.set(OrderField::shipping, &OrderFacts::shipping, 800);
@@ -165,7 +171,9 @@ TEST_CASE("spread: largest remainders come first and ties go by position", "[rul
         {0, {3, 4}, {0, 0}},
         {5, {0, 0}, {3, 2}},
         {9, {4}, {9}},
-        {ledger::kWireMax, {ledger::kWireMax, ledger::kWireMax}, {4'503'599'627'370'496, 4'503'599'627'370'495}},
+        {ledger::kWireMax,
+         {ledger::kWireMax, ledger::kWireMax},
+         {4'503'599'627'370'496, 4'503'599'627'370'495}},
     };
     for (const Row& row : rows) {
         std::vector<Points> shares(row.weights.size(), -1);
@@ -178,9 +186,11 @@ TEST_CASE("spread: shares sum to the amount and stay inside their weights", "[ru
     std::mt19937_64 random(test_support::seed());
     for (int round = 0; round < 2'000; ++round) {
         std::vector<Points> weights(1 + random() % 60);
-        for (Points& weight : weights) weight = random() % 4 == 0 ? 0 : static_cast<Points>(random() % 10'000);
+        for (Points& weight : weights)
+            weight = random() % 4 == 0 ? 0 : static_cast<Points>(random() % 10'000);
         const Points all = sum(weights);
-        const Points amount = all == 0 ? 0 : static_cast<Points>(random() % static_cast<std::uint64_t>(all + 1));
+        const Points amount =
+            all == 0 ? 0 : static_cast<Points>(random() % static_cast<std::uint64_t>(all + 1));
         std::vector<Points> shares(weights.size());
         rules::spread(amount, weights, shares);
         REQUIRE(sum(shares) == amount);
@@ -206,19 +216,28 @@ TEST_CASE("evaluate: the minimal program pays one point a euro", "[rules]") {
     CHECK(outcomes[0].reason == "purchase");
     CHECK(outcomes[0].activates_at == 0);
     CHECK(outcomes[0].expires_at == ledger::kNever);
-    CHECK(std::vector<Points>(outcomes[0].per_line.begin(), outcomes[0].per_line.end()) == std::vector<Points>{24, 35});
+    CHECK(
+        std::vector<Points>(outcomes[0].per_line.begin(), outcomes[0].per_line.end()) ==
+        std::vector<Points>{24, 35}
+    );
 }
 
 TEST_CASE("evaluate: points are rounded down once an order", "[rules]") {
     CHECK(Single(Order({60, 60}), "true", "muldiv(order.net, 1, order.unit)").outcome.points == 1);
-    CHECK(Single(Order({99}), "true", "muldiv(order.net, 1, order.unit)").outcome.code == RuleCode::zero);
+    CHECK(
+        Single(Order({99}), "true", "muldiv(order.net, 1, order.unit)").outcome.code ==
+        RuleCode::zero
+    );
 }
 
 TEST_CASE("evaluate: the unit follows the currency of the order", "[rules]") {
     Order yen({8990});
     yen.facts.currency = "JPY";
     yen.facts.exponent = 0;
-    CHECK(Single(yen, "order.currency == 'JPY'", "muldiv(order.net, 1, order.unit)").outcome.points == 8990);
+    CHECK(
+        Single(yen, "order.currency == 'JPY'", "muldiv(order.net, 1, order.unit)").outcome.points ==
+        8990
+    );
     Order pounds({1234});
     pounds.facts.currency = "GBP";
     CHECK(Single(pounds, "order.net == 1234 && order.unit == 100", "1").outcome.points == 1);
@@ -255,7 +274,8 @@ TEST_CASE("evaluate: every root can be read", "[rules]") {
 
 TEST_CASE("evaluate: an instant before 1970 keeps its fraction", "[rules]") {
     Order order({100});
-    const auto rule_set = load(rules_test::one_rule("event.time == timestamp('1969-12-31T23:59:59.75Z')", "1"));
+    const auto rule_set =
+        load(rules_test::one_rule("event.time == timestamp('1969-12-31T23:59:59.75Z')", "1"));
     rules::Scratch scratch;
     rules::OrderEvent event = order.event();
     event.occurred_at = -250'000;
@@ -267,7 +287,8 @@ TEST_CASE("evaluate: an order without lines is one line", "[rules]") {
     order.set(OrderField::subtotal, &OrderFacts::subtotal, 5'000);
     const Single single(
         order,
-        "size(order.lines) == 1 && order.lines[0].line_id == '_order' && order.lines[0].amount == 5000",
+        "size(order.lines) == 1 && order.lines[0].line_id == '_order' && order.lines[0].amount == "
+        "5000",
         "50"
     );
     CHECK(single.outcome.points == 50);
@@ -311,17 +332,19 @@ TEST_CASE("evaluate: each fate of a rule has its code", "[rules]") {
 }
 
 TEST_CASE("evaluate: an error in one rule never stops another", "[rules]") {
-    const auto rule_set = load(
-        R"json({"tz":"UTC","currencies":[{"id":"p"},{"id":"m"}],"campaigns":[{"id":"c","rules":[)json"
-        R"json({"id":"a","on":"order.paid","if":"order.channel == 'x'","effects":[{"award":{"to":"member","currency":"p","points":"1","reason":"r"}}]},)json"
-        R"json({"id":"b","on":"order.paid","effects":[{"award":{"to":"member","currency":"p","points":"order.net / (order.net - order.net)","reason":"r1"}},)json"
-        R"json({"award":{"to":"member","currency":"m","points":"order.net","reason":"r2"}}]}]}]})json"
-    );
+    using rules_test::award;
+    const std::string broken = "order.net / (order.net - order.net)";
+    const auto rule_set = load(rules_test::program({
+        rules_test::rule("a", "order.channel == 'x'", {award("points", "1", "r")}),
+        rules_test::rule(
+            "b", "true", {award("points", broken, "r1"), award("miles", "order.net", "r2")}
+        ),
+    }));
     const Order order({5});
     rules::Scratch scratch;
     const auto outcomes = rules::evaluate(*rule_set, order.event(), scratch);
     REQUIRE(outcomes.size() == 3);
-    CHECK(outcomes[0].rule == "c/a");
+    CHECK(outcomes[0].rule == "core/a");
     CHECK(outcomes[0].code == RuleCode::error);
     CHECK(outcomes[0].reason.empty());
     CHECK(outcomes[1].code == RuleCode::error);
@@ -333,15 +356,12 @@ TEST_CASE("evaluate: an error in one rule never stops another", "[rules]") {
 }
 
 TEST_CASE("evaluate: text that one rule makes is not missing to the next", "[rules]") {
-    std::string rules_text;
+    std::vector<std::string> texts;
     for (int i = 0; i < 64; ++i) {
-        rules_text += (i == 0 ? "" : ",");
-        rules_text += R"json({"id":"r)json" + std::to_string(i) +
-                      R"json(","on":"order.paid","if":"(event.id + event.id) != ''","effects":[{"award":{"to":"member","currency":"p","points":"1","reason":"r"}}]})json";
+        const auto awards = {rules_test::award("points", "1", "r")};
+        texts.push_back(rules_test::rule(std::to_string(i), "(event.id + event.id) != ''", awards));
     }
-    const auto rule_set = load(
-        R"json({"tz":"UTC","currencies":[{"id":"p"}],"campaigns":[{"id":"c","rules":[)json" + rules_text + "]}]}"
-    );
+    const auto rule_set = load(rules_test::program(texts));
     const Order order({5});
     const std::string long_id(20'000, 'x');
     rules::OrderEvent event = order.event();
@@ -352,14 +372,19 @@ TEST_CASE("evaluate: text that one rule makes is not missing to the next", "[rul
 
 TEST_CASE("evaluate: holds and expiries count from the time of the event", "[rules]") {
     const Order order({5'000});
-    const Single single(order, "true", "1", R"(,"hold":{"for":"14d"},"expires":"end_of_month+12M")");
+    const Single single(
+        order, "true", "1", R"(,"hold":{"for":"14d"},"expires":"end_of_month+12M")"
+    );
     CHECK(single.outcome.activates_at == kMorning + 14 * ledger::kMicrosPerDay);
     CHECK(single.outcome.expires_at == 1'806'530'400'000'000);  // 2027-03-31T22:00:00Z
 
     rules::Scratch scratch;
     rules::OrderEvent late = order.event();
     late.now = kMorning + 100 * ledger::kMicrosPerDay;
-    CHECK(rules::evaluate(*single.rule_set, late, scratch)[0].activates_at == single.outcome.activates_at);
+    CHECK(
+        rules::evaluate(*single.rule_set, late, scratch)[0].activates_at ==
+        single.outcome.activates_at
+    );
 }
 
 TEST_CASE("evaluate: gift cards get no share of the points", "[rules]") {
@@ -384,10 +409,12 @@ TEST_CASE("evaluate: a warm scratch allocates nothing", "[rules]") {
     const Order order({2390, 3510, 5});
     rules::Scratch scratch;
     for (const auto& rule_set : {simple, rich}) {
-        for (int i = 0; i < 3; ++i) REQUIRE(awarded(rules::evaluate(*rule_set, order.event(), scratch)) == 59);
+        for (int i = 0; i < 3; ++i)
+            REQUIRE(awarded(rules::evaluate(*rule_set, order.event(), scratch)) == 59);
         const std::uint64_t before = rules_test::allocations();
         Points total = 0;
-        for (int i = 0; i < 1'000; ++i) total += awarded(rules::evaluate(*rule_set, order.event(), scratch));
+        for (int i = 0; i < 1'000; ++i)
+            total += awarded(rules::evaluate(*rule_set, order.event(), scratch));
         CHECK(rules_test::allocations() == before);
         CHECK(total == 59'000);
     }
@@ -402,8 +429,10 @@ TEST_CASE("evaluate: time of one event", "[.benchmark]") {
         Points total = 0;
         constexpr int count = 1'000'000;
         const auto begin = std::chrono::steady_clock::now();
-        for (int i = 0; i < count; ++i) total += awarded(rules::evaluate(**loaded, order.event(), scratch));
-        const std::chrono::duration<double, std::nano> elapsed = std::chrono::steady_clock::now() - begin;
+        for (int i = 0; i < count; ++i)
+            total += awarded(rules::evaluate(**loaded, order.event(), scratch));
+        const std::chrono::duration<double, std::nano> elapsed =
+            std::chrono::steady_clock::now() - begin;
         CHECK(total == 59LL * count);
         std::cout << file << ": " << elapsed.count() / count << " ns an event\n";
     }
@@ -416,7 +445,9 @@ struct Refund {
     ledger::RefundFacts facts;
 };
 
-std::vector<Points> plan(const Order& order, const ledger::RefundFacts& refund, std::span<const Points> remaining) {
+std::vector<Points> plan(
+    const Order& order, const ledger::RefundFacts& refund, std::span<const Points> remaining
+) {
     std::vector<Points> taken(remaining.size(), -1);
     const auto result = rules::plan_refund(order.facts, refund, remaining, taken);
     INFO((result.has_error() ? result.error().detail : ""));
@@ -498,12 +529,14 @@ TEST_CASE("reevaluate: two lines of 0.60 give back 1 and then 0", "[rules]") {
     const Order order({60, 60});
     const auto rule_set = minimal();
     rules::Scratch scratch;
-    for (const std::vector<Points>& half : {std::vector<Points>{0, 60}, std::vector<Points>{60, 0}}) {
+    for (const std::vector<Points>& half :
+         {std::vector<Points>{0, 60}, std::vector<Points>{60, 0}}) {
         const auto outcomes = rules::reevaluate(*rule_set, order.event(), half, scratch);
         REQUIRE(outcomes.size() == 1);
         CHECK(outcomes[0].code == RuleCode::zero);
     }
-    const auto nothing = rules::reevaluate(*rule_set, order.event(), std::vector<Points>{0, 0}, scratch);
+    const auto nothing =
+        rules::reevaluate(*rule_set, order.event(), std::vector<Points>{0, 0}, scratch);
     REQUIRE(nothing.size() == 1);
     CHECK(nothing[0].code == RuleCode::refunded);
     CHECK(nothing[0].points == 0);
@@ -512,11 +545,11 @@ TEST_CASE("reevaluate: two lines of 0.60 give back 1 and then 0", "[rules]") {
 TEST_CASE("reevaluate: lines refunded in full are gone and others have what remains", "[rules]") {
     const Order order({1'000, 2'000, 0});
     const auto rule_set = load(rules_test::one_rule(
-        "order.lines.all(l, l.line_id != '1')",
-        "order.lines[0].amount + size(order.lines)"
+        "order.lines.all(l, l.line_id != '1')", "order.lines[0].amount + size(order.lines)"
     ));
     rules::Scratch scratch;
-    const auto outcomes = rules::reevaluate(*rule_set, order.event(), std::vector<Points>{0, 500, 0}, scratch);
+    const auto outcomes =
+        rules::reevaluate(*rule_set, order.event(), std::vector<Points>{0, 500, 0}, scratch);
     CHECK(outcomes[0].points == 502);
     CHECK(outcomes[0].per_line.size() == 3);
 }
@@ -525,8 +558,12 @@ TEST_CASE("reevaluate: nothing remains is nothing even for a fixed bonus", "[rul
     const Order order({1'000});
     const auto rule_set = load(rules_test::one_rule("true", "25"));
     rules::Scratch scratch;
-    CHECK(awarded(rules::reevaluate(*rule_set, order.event(), std::vector<Points>{1}, scratch)) == 25);
-    CHECK(awarded(rules::reevaluate(*rule_set, order.event(), std::vector<Points>{0}, scratch)) == 0);
+    CHECK(
+        awarded(rules::reevaluate(*rule_set, order.event(), std::vector<Points>{1}, scratch)) == 25
+    );
+    CHECK(
+        awarded(rules::reevaluate(*rule_set, order.event(), std::vector<Points>{0}, scratch)) == 0
+    );
 }
 
 /// One random refund of `order`: some lines in part or in full, or an amount.
@@ -549,7 +586,8 @@ void refund_something(const Order& order, std::vector<Points>& remaining, std::m
     }
     std::vector<Points> taken(remaining.size());
     REQUIRE(rules::plan_refund(order.facts, refund, remaining, taken).has_value());
-    for (std::size_t i = 0; i < remaining.size(); ++i) remaining[i] -= taken[i];
+    for (std::size_t i = 0; i < remaining.size(); ++i)
+        remaining[i] -= taken[i];
 }
 
 TEST_CASE("reevaluate: refunds of three lines in any order net to zero and never rise", "[rules]") {
@@ -558,7 +596,8 @@ TEST_CASE("reevaluate: refunds of three lines in any order net to zero and never
     rules::Scratch scratch;
     for (int round = 0; round < 1'500; ++round) {
         std::vector<Points> amounts(3);
-        for (Points& amount : amounts) amount = static_cast<Points>(random() % 500);
+        for (Points& amount : amounts)
+            amount = static_cast<Points>(random() % 500);
         Order order(amounts, static_cast<Points>(random() % 3 == 0 ? random() % 200 : 0));
         if (random() % 4 == 0) order.lines[random() % 3].gift_card = true;
         order.settle();
@@ -566,7 +605,8 @@ TEST_CASE("reevaluate: refunds of three lines in any order net to zero and never
         std::vector<Points> remaining = order.amounts();
         for (int step = 0; step < 4; ++step) {
             refund_something(order, remaining, random);
-            const Points now = awarded(rules::reevaluate(*rule_set, order.event(), remaining, scratch));
+            const Points now =
+                awarded(rules::reevaluate(*rule_set, order.event(), remaining, scratch));
             REQUIRE(now <= balance);
             balance = now;
         }
@@ -574,7 +614,10 @@ TEST_CASE("reevaluate: refunds of three lines in any order net to zero and never
         rest.cancel = true;
         const std::vector<Points> taken = plan(order, rest, remaining);
         REQUIRE(taken == remaining);
-        REQUIRE(awarded(rules::reevaluate(*rule_set, order.event(), std::vector<Points>(3, 0), scratch)) == 0);
+        REQUIRE(
+            awarded(rules::reevaluate(*rule_set, order.event(), std::vector<Points>(3, 0), scratch)
+            ) == 0
+        );
     }
 }
 
@@ -590,7 +633,8 @@ TEST_CASE("reevaluate: every subset and order of whole lines nets to zero", "[ru
         Points taken_back = 0;
         for (const std::size_t line : sequence) {
             remaining[line] = 0;
-            const Points now = awarded(rules::reevaluate(*rule_set, order.event(), remaining, scratch));
+            const Points now =
+                awarded(rules::reevaluate(*rule_set, order.event(), remaining, scratch));
             taken_back += balance - now;
             balance = now;
         }

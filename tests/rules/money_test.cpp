@@ -99,7 +99,8 @@ TEST_CASE("money: ISO 4217 says how many digits", "[rules]") {
     CHECK(currency_exponent("CLF") == 4);
     CHECK(currency_exponent("AED") == 2);
     CHECK(currency_exponent("MGA") == 2);
-    for (const char* unknown : {"", "EU", "EURO", "eur", "XXX", "XAU", "XTS", "ABC", "E1R", "\xC3\x89T"}) {
+    for (const char* unknown :
+         {"", "EU", "EURO", "eur", "XXX", "XAU", "XTS", "ABC", "E1R", "\xC3\x89T"}) {
         INFO(unknown);
         CHECK_FALSE(currency_exponent(unknown).has_value());
     }

@@ -1,4 +1,4 @@
-"""rules/program.schema.json accepts what the parser's structure accepts: the same cases, run against the schema."""
+"""rules/program.schema.json accepts what the parser accepts: the same cases, run against both."""
 
 import copy
 import json

@@ -1,8 +1,9 @@
 #include "rules/rule_set.hpp"
 
-#include <boost/json.hpp>
 #include <string>
 #include <vector>
+
+#include <boost/json.hpp>
 
 #include "rules/event.hpp"
 #include "tests/rules/document_case.hpp"
@@ -26,10 +27,8 @@ rules::RuleSetPtr load(const json::value& document) {
 }
 
 json::object rule(const std::string& id) {
-    return json::parse(
-               R"({"on":"order.paid","effects":[{"award":{"to":"member","currency":"points","points":"1","reason":"r"}}],"id":")" +
-               id + "\"}"
-    ).as_object();
+    const auto awards = {rules_test::award("points", "1", "reason")};
+    return json::parse(rules_test::rule(id, "true", awards)).as_object();
 }
 
 TEST_CASE("rule_set: defaults of a currency are filled in", "[rules]") {
@@ -46,8 +45,16 @@ TEST_CASE("rule_set: defaults of a currency are filled in", "[rules]") {
 
 TEST_CASE("rule_set: what the document says of currencies and boards is kept", "[rules]") {
     json::value document = base();
-    rules_test::put(document, "/currencies/1", json::parse(R"({"id":"miles","scale":2,"kind":"status","negative":"write_off"})"));
-    rules_test::put(document, "/boards/0", json::parse(R"({"id":"top","score":{"currency":"miles"},"windows":["week","all"]})"));
+    rules_test::put(
+        document,
+        "/currencies/1",
+        json::parse(R"({"id":"miles","scale":2,"kind":"status","negative":"write_off"})")
+    );
+    rules_test::put(
+        document,
+        "/boards/0",
+        json::parse(R"({"id":"top","score":{"currency":"miles"},"windows":["week","all"]})")
+    );
     const auto rule_set = load(document);
     CHECK(rule_set->currencies()[1].scale == 2);
     CHECK(rules::name(rule_set->currencies()[1].kind) == "status");
@@ -75,7 +82,11 @@ TEST_CASE("rule_set: rules run by stage then priority then name", "[rules]") {
     add(second, "high", "base", 10);
     add(second, "a", "base", 0);
     add(second, "later", "bonus", 1);
-    rules_test::put(document, "/campaigns", json::array{{{"id", "m"}, {"rules", first}}, {{"id", "k"}, {"rules", second}}});
+    rules_test::put(
+        document,
+        "/campaigns",
+        json::array{{{"id", "m"}, {"rules", first}}, {{"id", "k"}, {"rules", second}}}
+    );
     CHECK(
         load(document)->rule_names() ==
         std::vector<std::string_view>{"k/high", "k/a", "m/a", "m/b", "m/low", "m/late", "k/later"}
@@ -84,16 +95,19 @@ TEST_CASE("rule_set: rules run by stage then priority then name", "[rules]") {
 
 TEST_CASE("rule_set: the canonical form does not depend on order and white space", "[rules]") {
     const auto compact = load_rule_set(
-        R"({"tz":"UTC","currencies":[{"id":"p","scale":2}],"campaigns":[]})",
-        "maison"
+        R"({"tz":"UTC","currencies":[{"id":"p","scale":2}],"campaigns":[]})", "maison"
     );
     const auto spaced = load_rule_set(
-        "\n{ \"campaigns\" : [ ],\n \"currencies\":[{\"scale\": 2.0, \"\\u0069d\":\"p\"}], \"tz\":\"UTC\"}\n",
+        "\n{ \"campaigns\" : [ ],\n \"currencies\":[{\"scale\": 2.0, \"\\u0069d\":\"p\"}], "
+        "\"tz\":\"UTC\"}\n",
         "maison"
     );
     REQUIRE(compact.has_value());
     REQUIRE(spaced.has_value());
-    CHECK((*compact)->canonical() == R"({"campaigns":[],"currencies":[{"id":"p","scale":2}],"tz":"UTC"})");
+    CHECK(
+        (*compact)->canonical() ==
+        R"({"campaigns":[],"currencies":[{"id":"p","scale":2}],"tz":"UTC"})"
+    );
     CHECK((*spaced)->canonical() == (*compact)->canonical());
 }
 
@@ -138,14 +152,21 @@ TEST_CASE("event: a type is built or known or derived or unknown", "[rules]") {
     for (const char* type : {"order.paid", "order.refunded", "order.cancelled"}) {
         CHECK(standing(type) == EventStanding::built);
     }
-    for (const char* type : {"customer.created", "review.published", "social.shared", "custom.picnic"}) {
+    for (const char* type :
+         {"customer.created", "review.published", "social.shared", "custom.picnic"}) {
         CHECK(standing(type) == EventStanding::known);
     }
-    for (const char* type : {"review.approved", "share.verified", "referral.bound", "referral.qualified",
-                             "goal.reached", "tier.changed"}) {
+    for (const char* type :
+         {"review.approved",
+          "share.verified",
+          "referral.bound",
+          "referral.qualified",
+          "goal.reached",
+          "tier.changed"}) {
         CHECK(standing(type) == EventStanding::derived);
     }
-    for (const char* type : {"", "order", "order.paid.v1", "ORDER.PAID", "custom.", "order.shipped"}) {
+    for (const char* type :
+         {"", "order", "order.paid.v1", "ORDER.PAID", "custom.", "order.shipped"}) {
         CHECK(standing(type) == EventStanding::unknown);
     }
 }
