@@ -288,6 +288,7 @@ private:
     Result<void> open_database();
     Result<Versions> versions() const;
     Result<void> forget_incoming();
+    Result<void> leave_sequence_zero();
     Result<std::vector<std::string>> unknown_families() const;
     Result<rocksdb::IngestExternalFileArg> write_file(
         ViewFamily family, const std::vector<ViewRecord>& records, std::vector<SortKey>& order
@@ -401,19 +402,19 @@ Result<void> RocksdbViews::open() {
     if (!found) {
         return found.error();
     }
-    if (found->format > kViewFormat || found->apply_version > kApplyVersion) {
+    if (found->format > kViewFormat || found->apply_version > options_.apply_version) {
         return make_error(
             ErrorCode::newer_format,
             fmt::format(
                 "{}: format {} apply version {}, this release knows {} and {}", options_.path, found->format,
-                found->apply_version, kViewFormat, kApplyVersion
+                found->apply_version, kViewFormat, options_.apply_version
             )
         );
     }
-    const bool older = !found->empty && (found->format < kViewFormat || found->apply_version < kApplyVersion);
+    const bool older = !found->empty && (found->format < kViewFormat || found->apply_version < options_.apply_version);
     if (!older) {
         applied_.store(found->applied_group, std::memory_order_release);
-        return {};
+        return leave_sequence_zero();
     }
     rebuilt_ = true;
     if (options_.read_only) {
@@ -433,7 +434,26 @@ Result<void> RocksdbViews::open() {
     if (auto made = options_.disk->create_directory(options_.path + std::string(kIncoming)); !made) {
         return made;
     }
-    return open_database();
+    if (auto opened = open_database(); !opened) {
+        return opened;
+    }
+    return leave_sequence_zero();
+}
+
+/// Files ingested into an empty database get sequence number 0, and compaction takes a snapshot of number 0 for none:
+/// it then drops deleted rows that the snapshot still has to see. A second ingestion of `meta` overlaps the first and
+/// gets number 1.
+Result<void> RocksdbViews::leave_sequence_zero() {
+    constexpr int kTriesMax = 2;
+    for (int i = 0; i < kTriesMax && !options_.read_only && database_->db->GetLatestSequenceNumber() == 0; ++i) {
+        CheckpointBatch nothing;
+        nothing.applied_group = applied_group().value;
+        if (auto ingested = ingest(std::move(nothing)); !ingested) {
+            return ingested;
+        }
+    }
+    INVARIANT(options_.read_only || database_->db->GetLatestSequenceNumber() > 0);
+    return {};
 }
 
 /// Files that a killed checkpoint left behind.
@@ -538,11 +558,12 @@ Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_file(
 
 Result<void> RocksdbViews::ingest(CheckpointBatch batch) {
     INVARIANT(!options_.read_only && batch.applied_group >= applied_group().value);
+    batch.expand();
     batch.records.push_back(
         {ViewFamily::meta, false, std::string(kAppliedGroup), meta_value(std::uint64_t{batch.applied_group})}
     );
     batch.records.push_back({ViewFamily::meta, false, std::string(kFormat), meta_value(kViewFormat)});
-    batch.records.push_back({ViewFamily::meta, false, std::string(kApplyVersionRow), meta_value(kApplyVersion)});
+    batch.records.push_back({ViewFamily::meta, false, std::string(kApplyVersionRow), meta_value(options_.apply_version)});
 
     std::array<std::vector<SortKey>, kFamilies> orders;
     std::array<std::size_t, kFamilies> counts{};
@@ -596,6 +617,23 @@ Result<void> RocksdbViews::compact() {
 }
 
 }  // namespace
+
+Result<void> ViewStore::destroy(const std::string& path, const std::shared_ptr<Disk>& disk) {
+    const RocksdbEnv env(disk);
+    std::vector<rocksdb::ColumnFamilyDescriptor> families;
+    for (std::size_t i = 0; i < kFamilies; ++i) {
+        families.emplace_back(
+            std::string(name(static_cast<ViewFamily>(i))), rocksdb::ColumnFamilyOptions()
+        );
+    }
+    const rocksdb::Options options(
+        common_options(env, "views", false, {}), rocksdb::ColumnFamilyOptions()
+    );
+    if (const auto status = rocksdb::DestroyDB(path, options, families); !status.ok()) {
+        return error_from(status, "cannot empty " + path);
+    }
+    return {};
+}
 
 Result<std::unique_ptr<ViewStore>> ViewStore::open(Options options) {
     INVARIANT(options.disk != nullptr);

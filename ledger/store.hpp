@@ -108,6 +108,8 @@ public:
         std::uint64_t cache_bytes = std::uint64_t{256} << 20;
         bool read_only = false;
         StoreFailure on_failure = {};
+        /// Another number only in tests, which play an older and a newer release.
+        std::uint32_t apply_version = kApplyVersion;
     };
     /// A folder whose apply_version or format is older is emptied and says so through `rebuilt()`.
     static Result<std::unique_ptr<ViewStore>> open(Options options);
