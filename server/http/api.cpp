@@ -206,4 +206,8 @@ std::shared_ptr<net::BodyStream> Api::open_stream(const net::RequestHead& head, 
     return open_event_stream(impl_->services, *caller, std::move(registry), *program, std::move(respond));
 }
 
+net::Response Api::error(ledger::ErrorCode code) {
+    return error_response(code);
+}
+
 }  // namespace server::http

@@ -41,6 +41,7 @@ public:
     net::BodyPlan plan(const net::RequestHead& head) override;
     void handle(const net::Request& request, net::Respond respond) override;
     std::shared_ptr<net::BodyStream> open_stream(const net::RequestHead& head, net::Respond respond) override;
+    net::Response error(ledger::ErrorCode code) override;
 
 private:
     struct Impl;
