@@ -8,11 +8,14 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <optional>
+#include <tuple>
 
 #include "ledger/base/invariant.hpp"
 #include "ledger/big_endian.hpp"
 #include "ledger/rocksdb_common.hpp"
+#include "ledger/row_codec.hpp"
 #include "ledger/store.hpp"
 
 // views/: everything that can be rebuilt. Rows enter only as sorted files: the WAL and the memtables stay empty.
@@ -259,6 +262,40 @@ SortKey sort_key(const std::string& key, std::size_t record) {
     };
 }
 
+/// A claimed key as it is sorted: program and the first hash bytes, then the others. Two of them an event make up most
+/// of a checkpoint, so they never become strings before the file is written.
+struct ClaimedKey {
+    std::uint64_t high = 0;    ///< program · hash[0, 4)
+    std::uint64_t middle = 0;  ///< hash[4, 12)
+    std::uint32_t low = 0;     ///< hash[12, 16)
+    std::uint64_t seq = 0;
+    friend bool operator<(const ClaimedKey& a, const ClaimedKey& b) {
+        return std::tie(a.high, a.middle, a.low) < std::tie(b.high, b.middle, b.low);
+    }
+};
+
+std::vector<ClaimedKey> claimed_keys(const CheckpointBatch& batch) {
+    std::size_t count = 0;
+    for (const auto& block : batch.seen) {
+        count += block.size();
+    }
+    std::vector<ClaimedKey> keys;
+    keys.reserve(count);
+    for (const auto& block : batch.seen) {
+        for (const SeenKey& seen : block) {
+            const char* hash = reinterpret_cast<const char*>(seen.hash.data());
+            keys.push_back({
+                std::uint64_t{seen.program} << 32 | load_big_endian<std::uint32_t>(hash),
+                load_big_endian<std::uint64_t>(hash + 4),
+                load_big_endian<std::uint32_t>(hash + 12),
+                seen.seq,
+            });
+        }
+    }
+    std::ranges::sort(keys, std::less<>());
+    return keys;
+}
+
 class RocksdbViews final : public ViewStore {
 public:
     RocksdbViews(Options options, RocksdbEnv env)
@@ -290,9 +327,14 @@ private:
     Result<void> forget_incoming();
     Result<void> leave_sequence_zero();
     Result<std::vector<std::string>> unknown_families() const;
+    /// Writes the rows that `add` gives to a file to be ingested.
     Result<rocksdb::IngestExternalFileArg> write_file(
+        ViewFamily family, const std::function<rocksdb::Status(rocksdb::SstFileWriter&)>& add
+    ) const;
+    Result<rocksdb::IngestExternalFileArg> write_records(
         ViewFamily family, const std::vector<ViewRecord>& records, std::vector<SortKey>& order
     ) const;
+    Result<rocksdb::IngestExternalFileArg> write_claimed(const std::vector<ClaimedKey>& keys) const;
 
     const Options options_;
     const std::shared_ptr<Database> database_;
@@ -516,29 +558,16 @@ Result<std::vector<std::optional<std::string>>> RocksdbViews::multi_get(std::spa
 }
 
 Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_file(
-    ViewFamily family, const std::vector<ViewRecord>& records, std::vector<SortKey>& order
+    ViewFamily family, const std::function<rocksdb::Status(rocksdb::SstFileWriter&)>& add
 ) const {
-    std::ranges::sort(order, [&](const SortKey& a, const SortKey& b) {
-        if (a.high != b.high) {
-            return a.high < b.high;
-        }
-        if (a.low != b.low) {
-            return a.low < b.low;
-        }
-        return records[a.record].key < records[b.record].key;
-    });
     const auto index = static_cast<std::size_t>(family);
     const std::string path = fmt::format("{}{}/{}.sst", options_.path, kIncoming, name(family));
     const rocksdb::Options options = writer_options(database_options_, family_options_[index], family);
     // The handle binds the file to its family; pages stay in the cache, for the compaction reads them soon.
     rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options, database_->handle(family), false);
     rocksdb::Status status = writer.Open(path);
-    for (const SortKey& key : order) {
-        if (!status.ok()) {
-            break;
-        }
-        const ViewRecord& record = records[key.record];
-        status = record.erase ? writer.Delete(slice(record.key)) : writer.Put(slice(record.key), slice(record.value));
+    if (status.ok()) {
+        status = add(writer);
     }
     if (status.ok()) {
         status = writer.Finish();
@@ -556,9 +585,54 @@ Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_file(
     return arg;
 }
 
+Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_records(
+    ViewFamily family, const std::vector<ViewRecord>& records, std::vector<SortKey>& order
+) const {
+    std::ranges::sort(order, [&](const SortKey& a, const SortKey& b) {
+        if (a.high != b.high) {
+            return a.high < b.high;
+        }
+        if (a.low != b.low) {
+            return a.low < b.low;
+        }
+        return records[a.record].key < records[b.record].key;
+    });
+    return write_file(family, [&](rocksdb::SstFileWriter& writer) {
+        rocksdb::Status status;
+        for (const SortKey& key : order) {
+            const ViewRecord& record = records[key.record];
+            status =
+                record.erase ? writer.Delete(slice(record.key)) : writer.Put(slice(record.key), slice(record.value));
+            if (!status.ok()) {
+                break;
+            }
+        }
+        return status;
+    });
+}
+
+Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_claimed(const std::vector<ClaimedKey>& keys) const {
+    return write_file(ViewFamily::keys, [&](rocksdb::SstFileWriter& writer) {
+        rocksdb::Status status;
+        std::array<char, 20> bytes{};
+        std::string value;
+        for (const ClaimedKey& key : keys) {
+            store_big_endian(bytes.data(), key.high);
+            store_big_endian(bytes.data() + 8, key.middle);
+            store_big_endian(bytes.data() + 16, key.low);
+            value.clear();
+            encode_row(Seq{key.seq}, value);
+            status = writer.Put(rocksdb::Slice(bytes.data(), bytes.size()), value);
+            if (!status.ok()) {
+                break;
+            }
+        }
+        return status;
+    });
+}
+
 Result<void> RocksdbViews::ingest(CheckpointBatch batch) {
     INVARIANT(!options_.read_only && batch.applied_group >= applied_group().value);
-    batch.expand();
     batch.records.push_back(
         {ViewFamily::meta, false, std::string(kAppliedGroup), meta_value(std::uint64_t{batch.applied_group})}
     );
@@ -570,6 +644,11 @@ Result<void> RocksdbViews::ingest(CheckpointBatch batch) {
     for (const ViewRecord& record : batch.records) {
         ++counts[static_cast<std::size_t>(record.family)];
     }
+    if (counts[static_cast<std::size_t>(ViewFamily::keys)] > 0) {
+        // Keys in both forms become one sorted file the slow way.
+        batch.expand();
+        counts[static_cast<std::size_t>(ViewFamily::keys)] = 0;
+    }
     for (std::size_t i = 0; i < kFamilies; ++i) {
         orders[i].reserve(counts[i]);
     }
@@ -578,11 +657,18 @@ Result<void> RocksdbViews::ingest(CheckpointBatch batch) {
         orders[static_cast<std::size_t>(record.family)].push_back(sort_key(record.key, i));
     }
     std::vector<rocksdb::IngestExternalFileArg> args;
+    if (const std::vector<ClaimedKey> keys = claimed_keys(batch); !keys.empty()) {
+        auto arg = write_claimed(keys);
+        if (!arg) {
+            return arg.error();
+        }
+        args.push_back(std::move(*arg));
+    }
     for (std::size_t i = 0; i < kFamilies; ++i) {
         if (orders[i].empty()) {
             continue;
         }
-        auto arg = write_file(static_cast<ViewFamily>(i), batch.records, orders[i]);
+        auto arg = write_records(static_cast<ViewFamily>(i), batch.records, orders[i]);
         if (!arg) {
             return arg.error();
         }
