@@ -50,7 +50,7 @@ struct CheckpointBatch {
     std::uint64_t applied_group = 0;
     std::vector<ViewRecord> records;
     std::vector<std::vector<SeenKey>> seen;
-    /// Turns `seen` into records. Whoever stores the batch calls it first, on the helper thread.
+    /// Turns `seen` into records. ViewStore::ingest takes them as they are, which is cheaper.
     void expand();
 };
 

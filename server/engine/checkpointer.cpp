@@ -57,8 +57,8 @@ void Checkpointer::run() {
         next_.reset();
         lock.unlock();
         const ledger::GroupId group{batch.applied_group};
-        batch.expand();
-        const std::size_t records = batch.records.size();
+        std::size_t records = batch.records.size();
+        for (const auto& block : batch.seen) records += block.size();
         // The views are never ahead of the durable log.
         committer_.wait_durable(group);
         if (auto ingested = views_.ingest(std::move(batch)); ingested.has_error()) {

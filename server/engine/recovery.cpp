@@ -48,7 +48,6 @@ ledger::Result<void> write_checkpoint(ledger::State& state, ledger::Log& log, le
     while (!state.copy_slice(10'000)) {
     }
     ledger::CheckpointBatch batch = state.take_checkpoint();
-    batch.expand();
     if (auto ingested = views.ingest(std::move(batch)); ingested.has_error()) return ingested;
     state.checkpoint_ingested();
     log.ingested(group);
