@@ -232,7 +232,8 @@ class Page:
             f'<nav aria-label="Operations">{"".join(menu)}</nav><main id="main">'
             f"<h1>{escape(info['title'])} API</h1><p>{prose(info['summary'])}</p>"
             f"<p>{prose(info['description'])}</p>"
-            f"<p>Send <code>Authorization: Bearer gk_…</code>. {prose(security)}</p>{''.join(parts)}"
+            f"<p>Send <code>Authorization: Bearer gk_…</code>. {prose(security)}</p>"
+            + "".join(parts) +
             f'<h2 class="part" id="schemas">Schemas</h2>{self.schemas()}'
             "</main></div></body></html>\n")
 
