@@ -11,7 +11,7 @@ import re
 import support
 from support import BATCH, MINIMAL, order, raw_exchange, unique
 
-TABLE_ROW = re.compile(r"^\|\s*`([a-z_]+)`\s*\|\s*(\d{3})\s*\|\s*([^|]*?)\s*\|\s*([^|]*?)\s*\|")
+TABLE_ROW = re.compile(r"^\|\s*`([a-z_0-9]+)`\s*\|\s*(\d{3})\s*\|\s*([^|]*?)\s*\|\s*([^|]*?)\s*\|")
 
 # Provoked elsewhere; the file must exist and contain the code in a test.
 ELSEWHERE = {

@@ -98,7 +98,7 @@ class Contract:
         media = request["content"].get(kind)
         if media is None:
             raise ContractError(f"{operation.name}: request type {kind} is not documented")
-        if kind.endswith("json"):
+        if kind.endswith("json") and not kind.endswith("ndjson"):
             self._check_schema(operation, "request", json.loads(body), media)
 
     def _check_answer(self, operation, method, answer):
@@ -122,11 +122,11 @@ class Contract:
         media = (content or {}).get(kind)
         if media is None:
             raise ContractError(f"{operation.name} {key}: answer type {kind} is not documented")
-        if kind.endswith("json"):
-            self._check_schema(operation, key, json.loads(answer.body), media)
-        elif kind.endswith("ndjson"):
+        if kind.endswith("ndjson"):
             for text in answer.body.splitlines():
                 self._check_schema(operation, key, json.loads(text), media)
+        elif kind.endswith("json"):
+            self._check_schema(operation, key, json.loads(answer.body), media)
 
     def _check_schema(self, operation, where, value, media):
         schema = media.get("schema")

@@ -200,7 +200,7 @@ class Answer:
         self.headers = headers
         self.body = body
         self.type = (headers.get("Content-Type") or "").split(";")[0].strip()
-        self.json = json.loads(body) if body and self.type.endswith("json") else None
+        self.json = json.loads(body) if body and self.type.endswith(("/json", "+json")) else None
 
     @property
     def code(self):
