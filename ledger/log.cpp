@@ -7,14 +7,10 @@
 #include <utility>
 
 #include "ledger/base/invariant.hpp"
-#include "ledger/big_endian.hpp"
+#include "ledger/row_codec.hpp"
 
 namespace ledger {
 namespace {
-
-constexpr char kSeqIndexVersion = 1;
-constexpr std::size_t kSeqIndexKeyBytes = 12;
-constexpr std::size_t kSeqIndexValueBytes = 11;
 
 /// What a group costs in the ring beside its own bytes.
 constexpr std::size_t kRingOverhead = 64;
@@ -27,26 +23,14 @@ Error no_entry(ProgramId program, Seq seq) {
 
 }  // namespace
 
-std::string seqidx_key(ProgramId program, Seq first) {
-    std::string key;
-    append_big_endian(key, program.value);
-    append_big_endian(key, first.value);
-    return key;
-}
-
-std::string seqidx_value(GroupId group, std::uint16_t part) {
-    std::string value(1, kSeqIndexVersion);
-    append_big_endian(value, group.value);
-    append_big_endian(value, part);
-    return value;
-}
-
 std::vector<ViewRecord> seqidx_records(const Group& group) {
     std::vector<ViewRecord> records;
     records.reserve(group.firsts().size());
     for (const FirstInValue& first : group.firsts()) {
+        std::string value;
+        encode_row(SeqIndex{group.id(), first.part}, value);
         records.push_back(
-            {ViewFamily::seqidx, false, seqidx_key(first.program, first.first), seqidx_value(group.id(), first.part)}
+            {ViewFamily::seqidx, false, seq_index_row_key(first.program, first.first), std::move(value)}
         );
     }
     return records;
@@ -188,7 +172,7 @@ Result<std::string> Log::find(ProgramId program, Seq seq) const {
 Result<std::optional<Log::Place>> Log::stored_place(
     const ViewSnapshot& views, ProgramId program, Seq seq
 ) const {
-    const std::string key = seqidx_key(program, seq);
+    const std::string key = seq_index_row_key(program, seq);
     const auto row = views.seek_for_prev(ViewFamily::seqidx, std::string_view(key).substr(0, 4), key);
     if (!row) {
         return row.error();
@@ -197,17 +181,14 @@ Result<std::optional<Log::Place>> Log::stored_place(
         return std::optional<Place>();
     }
     const auto& [found_key, value] = **row;
-    if (found_key.size() != kSeqIndexKeyBytes || value.size() != kSeqIndexValueBytes ||
-        value.front() != kSeqIndexVersion) {
+    SeqIndex index;
+    const auto parsed = parse_seq_key(found_key);
+    if (!parsed || decode_row(found_key, value, index).has_error()) {
         return make_error(
             ErrorCode::corrupt, fmt::format("view seqidx: bad row for entry {} of program {}", seq.value, program.value)
         );
     }
-    return std::optional(Place{
-        load_big_endian<std::uint64_t>(found_key.data() + 4),
-        load_big_endian<std::uint64_t>(value.data() + 1),
-        load_big_endian<std::uint16_t>(value.data() + 9)
-    });
+    return std::optional(Place{parsed->seq.value, index.group.value, index.part});
 }
 
 Result<std::vector<std::string>> Log::find_many(ProgramId program, std::span<const Seq> seqs) const {

@@ -22,10 +22,6 @@
 
 namespace ledger {
 
-/// Key and value of a row of the view `seqidx`.
-[[nodiscard]] std::string seqidx_key(ProgramId program, Seq first);
-[[nodiscard]] std::string seqidx_value(GroupId group, std::uint16_t part);
-
 /// The rows of `seqidx` that belong to a group: the writer appends them to the state with the group.
 [[nodiscard]] std::vector<ViewRecord> seqidx_records(const Group& group);
 
