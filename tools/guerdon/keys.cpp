@@ -108,7 +108,7 @@ public:
     }
 
     void revoke() const {
-        call("DELETE", base_ + "/" + escaped(options_.id), {});
+        (void)call("DELETE", base_ + "/" + escaped(options_.id), {});
         fmt::print("key {} is revoked\n", options_.id);
     }
 
