@@ -282,7 +282,7 @@ TEST_CASE("session: a body that does not come gets 408", "[net]") {
 
 TEST_CASE("session: a request in flight outlives the idle and body time-outs", "[net]") {
     server::net::Limits limits;
-    limits.idle_timeout = limits.body_timeout = limits.header_timeout = 40ms;
+    limits.idle_timeout = limits.body_timeout = limits.header_timeout = 300ms;
     TestServer test(with_limits(limits));
     Client held = test.connect();
     held.send(post("/hold", "x"));
