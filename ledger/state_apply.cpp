@@ -56,7 +56,9 @@ public:
         touch_program();
         claim_keys();
         switch (entry_.kind) {
-            case EntryKind::member: create_member(); break;
+            case EntryKind::member:
+                if (entry_.member > view_.program(entry_.program)->last_member) create_member();
+                break;
             case EntryKind::program_version: add_version(); break;
             case EntryKind::program_activate: add_activation(); break;
             case EntryKind::key: put_key(); break;

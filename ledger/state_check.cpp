@@ -66,7 +66,10 @@ private:
     Result<void> kind_rules() {
         switch (entry_.kind) {
             case EntryKind::member:
-                if (entry_.member.value != program_->last_member.value + 1) return wrong("member number");
+                // A later `member` entry of the same number carries changed personal fields.
+                if (entry_.member.none() || entry_.member.value > program_->last_member.value + 1) {
+                    return wrong("member number");
+                }
                 return {};
             case EntryKind::alias:
                 return earlier_original() ? Result<void>{} : wrong("alias of nothing");
