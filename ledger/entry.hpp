@@ -1,13 +1,14 @@
 #pragma once
 
 #include <array>
-#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include <boost/container/small_vector.hpp>
 
 #include "ledger/base/clock.hpp"
 #include "ledger/base/facts.hpp"
@@ -23,10 +24,33 @@ using Hash32 = std::array<std::uint8_t, 32>;
 
 /// Stored in every entry: never renumber, only append.
 enum class EntryKind : std::uint8_t {
-    none = 0, event = 1, adjust = 2, burn = 3, hold = 4, capture = 5, release = 6, activate = 7, expire = 8,
-    reverse = 9, transfer = 10, merge = 11, member = 12, referral = 13, rejected = 14, ignored = 15, parked = 16,
-    orphaned = 17, alias = 18, program_version = 19, program_activate = 20, key = 21, staff = 22, approval = 23,
-    review_decision = 24, erase = 25, board_window = 26,
+    none = 0,
+    event = 1,
+    adjust = 2,
+    burn = 3,
+    hold = 4,
+    capture = 5,
+    release = 6,
+    activate = 7,
+    expire = 8,
+    reverse = 9,
+    transfer = 10,
+    merge = 11,
+    member = 12,
+    referral = 13,
+    rejected = 14,
+    ignored = 15,
+    parked = 16,
+    orphaned = 17,
+    alias = 18,
+    program_version = 19,
+    program_activate = 20,
+    key = 21,
+    staff = 22,
+    approval = 23,
+    review_decision = 24,
+    erase = 25,
+    board_window = 26,
 };
 [[nodiscard]] std::string_view name(EntryKind kind);
 
@@ -37,7 +61,12 @@ enum class ActorKind : std::uint8_t { system = 0, key = 1, staff = 2 };
 enum class Account : std::uint8_t {
     member_points = 1,  ///< Σ of the member's lots
     member_debt = 2,    ///< zero or negative: what the member owes
-    issued = 10, redeemed = 11, breakage = 12, adjusted = 13, written_off = 14, external = 15,
+    issued = 10,
+    redeemed = 11,
+    breakage = 12,
+    adjusted = 13,
+    written_off = 14,
+    external = 15,
 };
 [[nodiscard]] std::string_view name(Account account);
 
@@ -49,11 +78,15 @@ enum class LinkKind : std::uint8_t { original = 1, reverses = 2, member_entry = 
 
 [[nodiscard]] std::string_view name(RuleCode code);
 
-struct Activation { MemberId member; std::uint32_t lot = 0; Points amount = 0; };
+struct Activation {
+    MemberId member;
+    std::uint32_t lot = 0;
+    Points amount = 0;
+};
 
 struct LotGrant {
     MemberId member;
-    std::uint32_t lot = 0;       ///< the member's lots are numbered 1, 2, 3 …
+    std::uint32_t lot = 0;  ///< the member's lots are numbered 1, 2, 3 …
     std::uint16_t currency = 0;
     Points amount = 0;           ///< > 0
     Timestamp activates_at = 0;  ///< 0: active at once
@@ -74,7 +107,10 @@ struct Posting {
     Points amount = 0;
 };
 
-struct Link { LinkKind kind = LinkKind::original; Seq seq; };
+struct Link {
+    LinkKind kind = LinkKind::original;
+    Seq seq;
+};
 
 /// The wallet after the entry. balance = available + pending + held - debt.
 struct Balance {
@@ -141,7 +177,11 @@ struct ProgramVersionPart {
     std::string_view tz_version;
 };
 
-struct ProgramActivatePart { ProgramId program; std::uint32_t version = 0; Timestamp effective_at = 0; };
+struct ProgramActivatePart {
+    ProgramId program;
+    std::uint32_t version = 0;
+    Timestamp effective_at = 0;
+};
 
 struct KeyPart {
     std::uint64_t key_id = 0;
@@ -154,7 +194,8 @@ struct KeyPart {
     std::string_view label;
 };
 
-/// Personal fields in the clear. They exist in RAM only; the codec never writes them: `sealed` does.
+/// Personal fields in the clear. They exist in RAM only; the codec never writes them: `sealed`
+/// does.
 struct Personal {
     std::string_view external_id;
     std::string_view email;  ///< trimmed, lower case
@@ -163,7 +204,8 @@ struct Personal {
     std::string_view address;
     std::string_view note;
     [[nodiscard]] bool empty() const {
-        return external_id.empty() && email.empty() && phone.empty() && name.empty() && address.empty() && note.empty();
+        return external_id.empty() && email.empty() && phone.empty() && name.empty() &&
+               address.empty() && note.empty();
     }
 };
 
@@ -192,25 +234,25 @@ struct Entry {
     boost::container::small_vector<Posting, 4> postings;
     boost::container::small_vector<Link, 2> links;
     boost::container::small_vector<Balance, 2> balances_after;
-    std::string_view sealed;      ///< nonce and box; filled by the sealing step after decide
+    std::string_view sealed;  ///< nonce and box; filled by the sealing step after decide
     std::uint64_t sealed_for = 0;
-    Personal personal;            ///< what is (to be) in `sealed`; never encoded
+    Personal personal;  ///< what is (to be) in `sealed`; never encoded
     bool has_event = false;
     EventPart event;
-    AdjustmentPart adjustment;            ///< kind adjust
-    ProgramVersionPart program_version;   ///< kind program_version
-    ProgramActivatePart program_activate; ///< kind program_activate
-    KeyPart key;                          ///< kind key
+    AdjustmentPart adjustment;             ///< kind adjust
+    ProgramVersionPart program_version;    ///< kind program_version
+    ProgramActivatePart program_activate;  ///< kind program_activate
+    KeyPart key;                           ///< kind key
 
     /// Back to the default state, keeping the vectors' memory.
     void clear();
 };
 
-/// A decoded entry together with the memory its views point into. It stays where it was made (the views
-/// would dangle after a move): hold it by pointer.
+/// A decoded entry together with the memory its views point into. It stays where it was made (the
+/// views would dangle after a move): hold it by pointer.
 struct OwnedEntry {
-    std::string bytes;                             ///< the stored bytes
-    std::string personal_bytes;                    ///< the opened Personal message, if any
+    std::string bytes;           ///< the stored bytes
+    std::string personal_bytes;  ///< the opened Personal message, if any
     std::vector<OrderLine> order_lines;
     std::vector<OrderLine> refund_lines;
     std::vector<Points> taken;

@@ -12,8 +12,8 @@ namespace ledger {
 namespace {
 
 std::string place(const Entry& entry) {
-    return "program " + std::to_string(entry.program.value) + " seq " + std::to_string(entry.seq.value) + " (" +
-           std::string(name(entry.kind)) + ")";
+    return "program " + std::to_string(entry.program.value) + " seq " +
+           std::to_string(entry.seq.value) + " (" + std::string(name(entry.kind)) + ")";
 }
 
 }  // namespace
@@ -24,19 +24,25 @@ Result<BlindHashes> blind_of(KeyVault& vault, const Entry& entry) {
     return blind_hashes((*keys)->hmac, entry.personal);
 }
 
-Result<void> Replay::fetch(State& state, const ViewStore* views,
-                           const std::function<Result<std::string>(ProgramId, Seq)>& find_entry) {
+Result<void> Replay::fetch(
+    State& state,
+    const ViewStore* views,
+    const std::function<Result<std::string>(ProgramId, Seq)>& find_entry
+) {
     Misses& misses = state.misses();
     if (!misses.rows.empty()) {
         if (views == nullptr) {
             for (const RowRef& row : misses.rows)
-                if (auto inserted = state.insert(row, std::nullopt); inserted.has_error()) return inserted.error();
+                if (auto inserted = state.insert(row, std::nullopt); inserted.has_error())
+                    return inserted.error();
         } else {
             auto values = views->multi_get(misses.rows);
             if (values.has_error()) return values.error();
             for (std::size_t i = 0; i < misses.rows.size(); ++i) {
                 const auto& value = (*values)[i];
-                auto inserted = state.insert(misses.rows[i], value ? std::optional<std::string_view>(*value) : std::nullopt);
+                auto inserted = state.insert(
+                    misses.rows[i], value ? std::optional<std::string_view>(*value) : std::nullopt
+                );
                 if (inserted.has_error()) return inserted.error();
             }
         }
@@ -61,18 +67,24 @@ Result<void> Replay::apply_entry(std::string_view bytes) {
         if (key.has_error()) return key.error();
         if (*key) {
             if (auto opened = open_personal(scratch_, **key); opened.has_error())
-                return make_error(ErrorCode::corrupt, place(entry) + ": its sealed part does not open");
+                return make_error(
+                    ErrorCode::corrupt, place(entry) + ": its sealed part does not open"
+                );
             auto hashes = blind_of(*options_.vault, entry);
             if (hashes.has_error()) return hashes.error();
             blind = *hashes;
         }
     }
-    // A fetched row may reveal that another is needed (a chunk behind a member), so ask until nothing is missing.
+    // A fetched row may reveal that another is needed (a chunk behind a member), so ask until
+    // nothing is missing.
     while (!options_.state.prepared(entry))
-        if (auto fetched = fetch(options_.state, options_.views, options_.find_entry); fetched.has_error())
+        if (auto fetched = fetch(options_.state, options_.views, options_.find_entry);
+            fetched.has_error())
             return fetched.error();
     if (auto legal = options_.state.check(entry); legal.has_error())
-        return make_error(ErrorCode::corrupt, place(entry) + " does not apply: " + legal.error().detail);
+        return make_error(
+            ErrorCode::corrupt, place(entry) + " does not apply: " + legal.error().detail
+        );
     options_.state.apply(entry, blind ? &*blind : nullptr);
     if (options_.on_key) {
         if (entry.has_key_hash) options_.on_key(entry.key_hash);
@@ -80,7 +92,8 @@ Result<void> Replay::apply_entry(std::string_view bytes) {
     }
     completed_.clear();
     trees[entry.program].append(bytes, &completed_);
-    for (const TreeNode& node : completed_) options_.state.append(tree_row(entry.program, node));
+    for (const TreeNode& node : completed_)
+        options_.state.append(tree_row(entry.program, node));
     if (options_.on_entry) return options_.on_entry(scratch_);
     return {};
 }
@@ -89,7 +102,8 @@ Result<void> Replay::apply(const Group& group) {
     for (const EntryLocation& location : group.entries())
         if (auto applied = apply_entry(group.bytes(location)); applied.has_error())
             return applied.error();
-    for (ViewRecord& row : seqidx_records(group)) options_.state.append(std::move(row));
+    for (ViewRecord& row : seqidx_records(group))
+        options_.state.append(std::move(row));
     return {};
 }
 

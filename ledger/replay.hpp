@@ -12,15 +12,16 @@
 
 namespace ledger {
 
-/// Feeds stored groups to a state: start-up recovery, `verify` and rebuilt views all go through here, and the live
-/// path ends in the same State::check and State::apply. One thread.
+/// Feeds stored groups to a state: start-up recovery, `verify` and rebuilt views all go through
+/// here, and the live path ends in the same State::check and State::apply. One thread.
 class Replay {
 public:
     struct Options {
         State& state;
         /// Where rows come from that the state does not know; null: the state started empty.
         const ViewStore* views = nullptr;
-        /// Opens sealed fields for the blind indexes; null: there is no keyring, `blind` stays empty.
+        /// Opens sealed fields for the blind indexes; null: there is no keyring, `blind` stays
+        /// empty.
         KeyVault* vault = nullptr;
         /// The stored bytes of an earlier entry.
         std::function<Result<std::string>(ProgramId, Seq)> find_entry;
@@ -39,8 +40,11 @@ public:
     std::map<ProgramId, MerkleTree> trees;
 
     /// Fetches what a look-up in `state` missed. Shared with the live path.
-    static Result<void> fetch(State& state, const ViewStore* views,
-                              const std::function<Result<std::string>(ProgramId, Seq)>& find_entry);
+    static Result<void> fetch(
+        State& state,
+        const ViewStore* views,
+        const std::function<Result<std::string>(ProgramId, Seq)>& find_entry
+    );
 
 private:
     Result<void> apply_entry(std::string_view bytes);

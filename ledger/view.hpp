@@ -36,19 +36,23 @@ struct ValueLookup {
     [[nodiscard]] bool found() const { return presence == Presence::found; }
 };
 
-/// What a decision looked for and RAM did not know. The writer fetches all of it in one go and decides again:
-/// decide never touches the disk.
+/// What a decision looked for and RAM did not know. The writer fetches all of it in one go and
+/// decides again: decide never touches the disk.
 struct Misses {
     std::vector<RowRef> rows;
     std::vector<std::pair<ProgramId, Seq>> entries;
     [[nodiscard]] bool empty() const { return rows.empty() && entries.empty(); }
-    void clear() { rows.clear(); entries.clear(); }
+    void clear() {
+        rows.clear();
+        entries.clear();
+    }
 };
 
 /// Kinds of blind look-ups (first byte of their key).
 enum class BlindKind : std::uint8_t { external_id = 1, email = 2, phone = 3, profile = 16 };
 
-/// Hashes of a member's personal fields (first 8 bytes of the HMAC, 0: none), to see what changed without opening it.
+/// Hashes of a member's personal fields (first 8 bytes of the HMAC, 0: none), to see what changed
+/// without opening it.
 struct ProfileHashes {
     std::uint64_t external_id = 0, email = 0, phone = 0, name = 0, address = 0;
     friend bool operator==(const ProfileHashes&, const ProfileHashes&) = default;
@@ -59,8 +63,8 @@ struct BlindHashes {
     std::optional<Hash16> external_id, email, phone, name, address;
 };
 
-/// What decide reads: the state, or an overlay on it. Single-threaded (the writer). Every look-up that answers
-/// `missing` has noted the row in `misses()`.
+/// What decide reads: the state, or an overlay on it. Single-threaded (the writer). Every look-up
+/// that answers `missing` has noted the row in `misses()`.
 class View {
 public:
     virtual ~View() = default;
@@ -68,13 +72,18 @@ public:
     [[nodiscard]] virtual const Program* program_by_name(std::string_view name) const = 0;
     [[nodiscard]] virtual const ApiKey* api_key(std::uint64_t id) const = 0;
     [[nodiscard]] virtual Lookup<Member> member(ProgramId program, MemberId id) const = 0;
-    [[nodiscard]] virtual Lookup<LotChunk> lot_chunk(ProgramId program, MemberId id, std::uint32_t chunk) const = 0;
+    [[nodiscard]] virtual Lookup<LotChunk> lot_chunk(
+        ProgramId program, MemberId id, std::uint32_t chunk
+    ) const = 0;
     [[nodiscard]] virtual Lookup<OrderState> order_state(ProgramId program, Seq order) const = 0;
-    /// The entry that claimed an idempotency or natural key. It may be an `alias`: its own request hash answers for the
-    /// key, its link `original` names the entry that answers for the fact.
+    /// The entry that claimed an idempotency or natural key. It may be an `alias`: its own request
+    /// hash answers for the key, its link `original` names the entry that answers for the fact.
     [[nodiscard]] virtual ValueLookup<Seq> seen(ProgramId program, const Hash16& hash) const = 0;
-    [[nodiscard]] virtual ValueLookup<MemberId> member_by_external_id(ProgramId program, const Hash16& hash) const = 0;
-    [[nodiscard]] virtual ValueLookup<ProfileHashes> profile(ProgramId program, MemberId id) const = 0;
+    [[nodiscard]] virtual ValueLookup<MemberId> member_by_external_id(
+        ProgramId program, const Hash16& hash
+    ) const = 0;
+    [[nodiscard]] virtual ValueLookup<ProfileHashes> profile(ProgramId program, MemberId id)
+        const = 0;
     /// A stored entry, decoded (its `personal` is not opened).
     [[nodiscard]] virtual Lookup<OwnedEntry> entry(ProgramId program, Seq seq) const = 0;
     [[nodiscard]] virtual Misses& misses() const = 0;

@@ -31,12 +31,14 @@ class SystemClock final : public Clock {
 public:
     [[nodiscard]] Timestamp now() const override {
         return std::chrono::duration_cast<std::chrono::microseconds>(
-                   std::chrono::system_clock::now().time_since_epoch())
+                   std::chrono::system_clock::now().time_since_epoch()
+        )
             .count();
     }
     [[nodiscard]] Timestamp monotonic() const override {
         return std::chrono::duration_cast<std::chrono::microseconds>(
-                   std::chrono::steady_clock::now().time_since_epoch())
+                   std::chrono::steady_clock::now().time_since_epoch()
+        )
             .count();
     }
 };

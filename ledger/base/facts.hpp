@@ -11,12 +11,23 @@ namespace ledger {
 
 /// Stored: never renumber. What one rule did with one event.
 enum class RuleCode : std::uint8_t {
-    awarded = 1, not_matched = 2, error = 3, zero = 4, capped = 5, refunded = 6,
+    awarded = 1,
+    not_matched = 2,
+    error = 3,
+    zero = 4,
+    capped = 5,
+    refunded = 6,
 };
 
 /// Bits of Order.present.
 enum class OrderField : std::uint32_t {
-    total = 1, subtotal = 2, shipping = 4, tax = 8, discount = 16, gift_card_amount = 32, points_amount = 64,
+    total = 1,
+    subtotal = 2,
+    shipping = 4,
+    tax = 8,
+    discount = 16,
+    gift_card_amount = 32,
+    points_amount = 64,
     channel = 128,
 };
 

@@ -8,8 +8,8 @@ namespace ledger {
 }  // namespace ledger
 
 /// A promise of our own code, checked in every build. Never for user input.
-#define INVARIANT(condition)                                                       \
-    do {                                                                           \
-        if (!(condition)) [[unlikely]]                                             \
-            ::ledger::invariant_failed(#condition, __FILE__, __LINE__);            \
+#define INVARIANT(condition)                                            \
+    do {                                                                \
+        if (!(condition)) [[unlikely]]                                  \
+            ::ledger::invariant_failed(#condition, __FILE__, __LINE__); \
     } while (false)

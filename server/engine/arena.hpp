@@ -12,8 +12,8 @@
 
 namespace server::engine {
 
-/// Memory of one request or decision: strings and lists of trivially destructible things, freed all at once.
-/// One thread at a time.
+/// Memory of one request or decision: strings and lists of trivially destructible things, freed all
+/// at once. One thread at a time.
 class Arena {
 public:
     Arena() = default;
@@ -32,7 +32,8 @@ public:
         static_assert(std::is_trivially_destructible_v<T>);
         if (count == 0) return {};
         auto* items = static_cast<T*>(allocate(sizeof(T) * count, alignof(T)));
-        for (std::size_t i = 0; i < count; ++i) new (items + i) T();
+        for (std::size_t i = 0; i < count; ++i)
+            new (items + i) T();
         return {items, count};
     }
 
@@ -55,7 +56,9 @@ private:
     void* allocate(std::size_t bytes, std::size_t alignment) {
         std::size_t begin = (used_ + alignment - 1) / alignment * alignment;
         if (blocks_.empty() || begin + bytes > blocks_.back().size) {
-            const std::size_t size = std::max(bytes + alignment, blocks_.empty() ? kFirstBlock : blocks_.back().size * 2);
+            const std::size_t size = std::max(
+                bytes + alignment, blocks_.empty() ? kFirstBlock : blocks_.back().size * 2
+            );
             blocks_.push_back({std::make_unique_for_overwrite<std::byte[]>(size), size});
             begin = 0;  // operator new[] aligns for every fundamental type
         }

@@ -1,6 +1,7 @@
 #include "server/engine/checkpointer.hpp"
 
 #include <cstdio>
+
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,8 +10,13 @@
 
 namespace server::engine {
 
-Checkpointer::Checkpointer(ledger::ViewStore& views, ledger::Log& log, Committer& committer, Metrics& metrics,
-                           std::function<void()> done)
+Checkpointer::Checkpointer(
+    ledger::ViewStore& views,
+    ledger::Log& log,
+    Committer& committer,
+    Metrics& metrics,
+    std::function<void()> done
+)
     : views_(views), log_(log), committer_(committer), metrics_(metrics), done_(std::move(done)) {}
 
 Checkpointer::~Checkpointer() {
@@ -58,11 +64,16 @@ void Checkpointer::run() {
         lock.unlock();
         const ledger::GroupId group{batch.applied_group};
         std::size_t records = batch.records.size();
-        for (const auto& block : batch.seen) records += block.size();
+        for (const auto& block : batch.seen)
+            records += block.size();
         // The views are never ahead of the durable log.
         committer_.wait_durable(group);
         if (auto ingested = views_.ingest(std::move(batch)); ingested.has_error()) {
-            std::fprintf(stderr, "guerdon: the views could not be written: %s\n", ingested.error().detail.c_str());
+            std::fprintf(
+                stderr,
+                "guerdon: the views could not be written: %s\n",
+                ingested.error().detail.c_str()
+            );
             std::fflush(stderr);
             _exit(70);
         }

@@ -13,11 +13,18 @@
 
 namespace server::engine {
 
-/// The niced helper thread that turns a finished copy into sorted files and ingests them. One checkpoint at a time.
+/// The niced helper thread that turns a finished copy into sorted files and ingests them. One
+/// checkpoint at a time.
 class Checkpointer {
 public:
     /// `done` is called on the helper thread after each ingestion (to wake the writer).
-    Checkpointer(ledger::ViewStore& views, ledger::Log& log, Committer& committer, Metrics& metrics, std::function<void()> done);
+    Checkpointer(
+        ledger::ViewStore& views,
+        ledger::Log& log,
+        Committer& committer,
+        Metrics& metrics,
+        std::function<void()> done
+    );
     ~Checkpointer();
 
     void start();

@@ -39,7 +39,7 @@ struct EventCommand {
     std::string_view id;
     std::string_view subject;
     ledger::Timestamp occurred_at = 0;
-    bool backfill = false;  ///< the caller holds events:backfill
+    bool backfill = false;       ///< the caller holds events:backfill
     ledger::OrderFacts order;    ///< order_paid
     ledger::RefundFacts refund;  ///< order_refunded, order_cancelled
     ledger::Personal personal;
@@ -65,7 +65,8 @@ struct AdjustCommand {
     ledger::Hash16 request_hash{};
 };
 
-/// Create a member or change its personal fields. `personal.external_id` is set; empty fields stay as they are.
+/// Create a member or change its personal fields. `personal.external_id` is set; empty fields stay
+/// as they are.
 struct PutMemberCommand {
     ledger::Personal personal;
     ledger::BlindHashes blind;
@@ -98,8 +99,14 @@ struct SettleCommand {
     ledger::MemberId member;
 };
 
-using Command = std::variant<EventCommand, AdjustCommand, PutMemberCommand, PutProgramCommand, CreateKeyCommand,
-                             RevokeKeyCommand, SettleCommand>;
+using Command = std::variant<
+    EventCommand,
+    AdjustCommand,
+    PutMemberCommand,
+    PutProgramCommand,
+    CreateKeyCommand,
+    RevokeKeyCommand,
+    SettleCommand>;
 
 /// What became of a command. Sequenced outcomes carry the stored bytes of their entry.
 enum class Status : std::uint8_t {
@@ -107,9 +114,9 @@ enum class Status : std::uint8_t {
     duplicate,         ///< the same fact is in the ledger already; `entry` is the first one
     pending_identity,  ///< parked: nobody to give it to yet
     ignored,
-    rejected,          ///< a business refusal, sequenced and sticky; error.code says which
-    refused,           ///< not sequenced; error says why
-    unchanged,         ///< nothing to do (same member fields, same document)
+    rejected,   ///< a business refusal, sequenced and sticky; error.code says which
+    refused,    ///< not sequenced; error says why
+    unchanged,  ///< nothing to do (same member fields, same document)
 };
 [[nodiscard]] std::string_view name(Status status);
 
@@ -117,18 +124,20 @@ struct Outcome {
     Status status = Status::refused;
     /// Set for rejected and refused.
     ledger::Error error;
-    /// The entry's stored bytes, kept alive by `keep`; empty if not sequenced (but set, with seq 0, for a dry run).
+    /// The entry's stored bytes, kept alive by `keep`; empty if not sequenced (but set, with seq 0,
+    /// for a dry run).
     std::string_view entry;
     std::shared_ptr<const void> keep;
     ledger::Seq seq;
     ledger::MemberId member;
     /// The key of this command was known already (header `Replayed: true`).
     bool replayed = false;
-    /// The duplicate was first seen under another member than this command names (its names are not this caller's).
+    /// The duplicate was first seen under another member than this command names (its names are not
+    /// this caller's).
     bool other_member = false;
-    bool created = false;            ///< member or program is new
+    bool created = false;              ///< member or program is new
     std::uint64_t wallet_version = 0;  ///< adjustments: the ETag after
-    std::uint64_t number = 0;        ///< key id, or program version
+    std::uint64_t number = 0;          ///< key id, or program version
 };
 
 }  // namespace server::engine

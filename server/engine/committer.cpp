@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+
 #include <unistd.h>
 
 #include "ledger/base/clock.hpp"
@@ -14,7 +15,9 @@ ledger::Timestamp steady_now() {
 }
 }  // namespace
 
-Committer::Committer(ledger::Log& log, CompletionSink& sink, Metrics& metrics, ledger::GroupId durable)
+Committer::Committer(
+    ledger::Log& log, CompletionSink& sink, Metrics& metrics, ledger::GroupId durable
+)
     : log_(log), sink_(sink), metrics_(metrics), durable_(durable.value) {}
 
 Committer::~Committer() {
@@ -47,7 +50,8 @@ void Committer::submit(CommitBatch batch, bool idle) {
         changed_.notify_all();
         return;
     }
-    // One batch runs and one waits: the writer decides the next group meanwhile, and stops when it is two ahead.
+    // One batch runs and one waits: the writer decides the next group meanwhile, and stops when it
+    // is two ahead.
     changed_.wait(lock, [this] { return next_.empty(); });
     next_.push_back(std::move(batch));
     lock.unlock();
@@ -57,7 +61,9 @@ void Committer::submit(CommitBatch batch, bool idle) {
 void Committer::run() {
     std::unique_lock lock(mutex_);
     while (true) {
-        changed_.wait(lock, [this] { return (!next_.empty() && !busy_) || (stopping_ && next_.empty()); });
+        changed_.wait(lock, [this] {
+            return (!next_.empty() && !busy_) || (stopping_ && next_.empty());
+        });
         if (next_.empty()) return;
         CommitBatch batch = std::move(next_.front());
         next_.pop_front();
@@ -76,11 +82,15 @@ void Committer::commit(CommitBatch batch) {
         const ledger::Timestamp begin = steady_now();
         sync_started_.store(begin, std::memory_order_relaxed);
         rows_.clear();
-        for (const ledger::KeyRow& key : batch.keys) rows_.push_back({key.key, key.value});
+        for (const ledger::KeyRow& key : batch.keys)
+            rows_.push_back({key.key, key.value});
         const auto done = log_.commit(*batch.group, rows_);
         if (done.has_error()) {
-            // The write may or may not be in the log: recovery decides. Nothing more is acknowledged.
-            std::fprintf(stderr, "guerdon: the log could not be written: %s\n", done.error().detail.c_str());
+            // The write may or may not be in the log: recovery decides. Nothing more is
+            // acknowledged.
+            std::fprintf(
+                stderr, "guerdon: the log could not be written: %s\n", done.error().detail.c_str()
+            );
             std::fflush(stderr);
             _exit(70);
         }
@@ -95,7 +105,8 @@ void Committer::commit(CommitBatch batch) {
     }
     release(batch);
     if (batch.group) {
-        metrics_.commit_micros.record(static_cast<std::uint64_t>(steady_now() - batch.submitted_at));
+        metrics_.commit_micros.record(static_cast<std::uint64_t>(steady_now() - batch.submitted_at)
+        );
     }
 }
 

@@ -17,18 +17,21 @@
 
 namespace server::engine {
 
-/// What leaves together: perhaps a group to be synced, and the jobs whose answers wait for it (or for an earlier one).
+/// What leaves together: perhaps a group to be synced, and the jobs whose answers wait for it (or
+/// for an earlier one).
 struct CommitBatch {
-    std::shared_ptr<const ledger::Group> group;  ///< null: nothing to write, the jobs wait for `required`
+    std::shared_ptr<const ledger::Group>
+        group;  ///< null: nothing to write, the jobs wait for `required`
     std::vector<ledger::KeyRow> keys;
     ledger::GroupId required;
     std::vector<std::unique_ptr<Job>> jobs;
-    std::function<void()> after;  ///< run when durable, before the jobs are delivered (publishing programs and keys)
+    std::function<void()>
+        after;  ///< run when durable, before the jobs are delivered (publishing programs and keys)
     ledger::Timestamp submitted_at = 0;  ///< set by submit
 };
 
-/// The only place that syncs the log and the only place that lets answers go: both in order of groups. A failed commit
-/// ends the process: what was decided on top of it cannot be undone.
+/// The only place that syncs the log and the only place that lets answers go: both in order of
+/// groups. A failed commit ends the process: what was decided on top of it cannot be undone.
 class Committer {
 public:
     Committer(ledger::Log& log, CompletionSink& sink, Metrics& metrics, ledger::GroupId durable);
@@ -38,11 +41,14 @@ public:
     /// Finishes what was handed over, then ends the thread.
     void stop();
 
-    /// Writer only. With nothing more queued and no sync running it commits on the calling thread, which saves two
-    /// thread switches; otherwise the commit thread does, and this returns when that one is free to take the batch.
+    /// Writer only. With nothing more queued and no sync running it commits on the calling thread,
+    /// which saves two thread switches; otherwise the commit thread does, and this returns when
+    /// that one is free to take the batch.
     void submit(CommitBatch batch, bool idle);
 
-    [[nodiscard]] ledger::GroupId durable() const { return ledger::GroupId{durable_.load(std::memory_order_acquire)}; }
+    [[nodiscard]] ledger::GroupId durable() const {
+        return ledger::GroupId{durable_.load(std::memory_order_acquire)};
+    }
     /// Blocks until `group` is durable.
     void wait_durable(ledger::GroupId group);
     /// Microseconds the running sync has taken (0: none runs), by the steady clock.

@@ -91,8 +91,12 @@ Fact find_fact(const DecideContext& context, const ledger::Hash16& hash) {
 
 }  // namespace
 
-bool settle_known_key(const DecideContext& context, const ledger::Hash16& key_hash,
-                      const ledger::Hash16& request_hash, Decision& decision) {
+bool settle_known_key(
+    const DecideContext& context,
+    const ledger::Hash16& key_hash,
+    const ledger::Hash16& request_hash,
+    Decision& decision
+) {
     const Fact fact = find_fact(context, key_hash);
     if (fact.presence == ledger::Presence::absent) return false;
     if (fact.presence == ledger::Presence::missing) {
@@ -101,8 +105,9 @@ bool settle_known_key(const DecideContext& context, const ledger::Hash16& key_ha
     }
     const ledger::Entry& claimed = fact.claimed->entry;
     if (claimed.request_hash != request_hash) {
-        decision.refuse(ledger::make_error(ErrorCode::idempotency_conflict,
-                                           "The same id was used before with another content."));
+        decision.refuse(ledger::make_error(
+            ErrorCode::idempotency_conflict, "The same id was used before with another content."
+        ));
         return true;
     }
     const ledger::Entry* original = &claimed;
@@ -129,7 +134,10 @@ bool settle_known_key(const DecideContext& context, const ledger::Hash16& key_ha
 }
 
 ledger::Error read_only_program() {
-    return ledger::make_error(ErrorCode::not_ready, "A stored version of this program no longer compiles: it is read-only.");
+    return ledger::make_error(
+        ErrorCode::not_ready,
+        "A stored version of this program no longer compiles: it is read-only."
+    );
 }
 
 std::string_view name(Status status) {

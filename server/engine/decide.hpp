@@ -13,15 +13,19 @@ namespace rules {
 class RuleSet;
 }
 
-// The business choices. Pure: a view, a command and the instant in; self-contained entries out. No clock, no disk,
-// no randomness, no floating point. One file a command kind: decide_event.cpp, decide_refund.cpp …
+// The business choices. Pure: a view, a command and the instant in; self-contained entries out. No
+// clock, no disk, no randomness, no floating point. One file a command kind: decide_event.cpp,
+// decide_refund.cpp …
 namespace server::engine {
 
-/// The compiled rules, by program and version. Owned by the writer; null: that version no longer compiles.
+/// The compiled rules, by program and version. Owned by the writer; null: that version no longer
+/// compiles.
 class RuleSets {
 public:
     virtual ~RuleSets() = default;
-    [[nodiscard]] virtual const rules::RuleSet* find(ledger::ProgramId program, std::uint32_t version) const = 0;
+    [[nodiscard]] virtual const rules::RuleSet* find(
+        ledger::ProgramId program, std::uint32_t version
+    ) const = 0;
 };
 
 struct DecideContext {
@@ -45,7 +49,7 @@ public:
     Kind kind = Kind::refused;
     Status status = Status::refused;
     ledger::Error error;
-    ledger::Seq known;            ///< the entry that answers (Kind::known), or the first one of an alias
+    ledger::Seq known;  ///< the entry that answers (Kind::known), or the first one of an alias
     ledger::MemberId member;
     bool replayed = false;
     bool other_member = false;
@@ -53,7 +57,7 @@ public:
     bool dry_run = false;
     std::uint64_t wallet_version = 0;
     std::uint64_t number = 0;
-    ledger::BlindHashes blind;    ///< of the entry that carries `personal`
+    ledger::BlindHashes blind;  ///< of the entry that carries `personal`
     /// Decimal order numbers and the like that entries point to.
     Arena scratch;
 
@@ -92,7 +96,13 @@ inline constexpr ledger::Timestamp kLateMax = 7 * ledger::kMicrosPerDay;
 
 // Shared by the decide_*.cpp files.
 
-/// Looks for the command's own key. True if the decision is complete (known, conflict or missing rows).
-bool settle_known_key(const DecideContext& context, const ledger::Hash16& key_hash, const ledger::Hash16& request_hash, Decision& decision);
+/// Looks for the command's own key. True if the decision is complete (known, conflict or missing
+/// rows).
+bool settle_known_key(
+    const DecideContext& context,
+    const ledger::Hash16& key_hash,
+    const ledger::Hash16& request_hash,
+    Decision& decision
+);
 
 }  // namespace server::engine

@@ -22,7 +22,12 @@ rules::Scratch& rule_scratch() {
     return scratch;
 }
 
-void fill_event(const DecideContext& context, const EventCommand& command, ledger::Timestamp now, ledger::Entry& entry) {
+void fill_event(
+    const DecideContext& context,
+    const EventCommand& command,
+    ledger::Timestamp now,
+    ledger::Entry& entry
+) {
     (void)context;
     entry.occurred_at = command.occurred_at;
     entry.evaluated_at = now;
@@ -39,7 +44,9 @@ void fill_event(const DecideContext& context, const EventCommand& command, ledge
 }
 
 /// The same fact came under another event id: remember that id, award nothing.
-void decide_alias(const DecideContext& context, const EventCommand& command, ledger::Seq first, Decision& decision) {
+void decide_alias(
+    const DecideContext& context, const EventCommand& command, ledger::Seq first, Decision& decision
+) {
     const auto original = context.view.entry(context.program, first);
     if (original.missing()) {
         decision.miss();
@@ -47,7 +54,8 @@ void decide_alias(const DecideContext& context, const EventCommand& command, led
     }
     INVARIANT(original.found());
     if (command.blind.external_id) {
-        const auto member = context.view.member_by_external_id(context.program, *command.blind.external_id);
+        const auto member =
+            context.view.member_by_external_id(context.program, *command.blind.external_id);
         if (member.missing()) {
             decision.miss();
             return;
@@ -74,7 +82,12 @@ void decide_ignored(const DecideContext& context, const EventCommand& command, D
     decision.status = Status::ignored;
 }
 
-void decide_parked(const DecideContext& context, const EventCommand& command, ledger::Timestamp now, Decision& decision) {
+void decide_parked(
+    const DecideContext& context,
+    const EventCommand& command,
+    ledger::Timestamp now,
+    Decision& decision
+) {
     ledger::Entry& entry = decision.add(context, EntryKind::parked);
     fill_event(context, command, now, entry);
     entry.has_natural_hash = true;
@@ -88,8 +101,11 @@ void decide_parked(const DecideContext& context, const EventCommand& command, le
 }
 
 /// Fields of `given` whose hash differs from what is known of the member.
-ledger::Personal changed_fields(const ledger::Personal& given, const ledger::ProfileHashes& hashes,
-                                const ledger::ProfileHashes& known) {
+ledger::Personal changed_fields(
+    const ledger::Personal& given,
+    const ledger::ProfileHashes& hashes,
+    const ledger::ProfileHashes& known
+) {
     ledger::Personal changed;
     if (!given.email.empty() && hashes.email != known.email) changed.email = given.email;
     if (!given.phone.empty() && hashes.phone != known.phone) changed.phone = given.phone;
@@ -100,13 +116,18 @@ ledger::Personal changed_fields(const ledger::Personal& given, const ledger::Pro
 }
 
 bool has_profile(const ledger::Personal& personal) {
-    return !personal.email.empty() || !personal.phone.empty() || !personal.name.empty() || !personal.address.empty();
+    return !personal.email.empty() || !personal.phone.empty() || !personal.name.empty() ||
+           !personal.address.empty();
 }
 
 }  // namespace
 
-MemberAnswer find_or_make_member(const DecideContext& context, const ledger::Personal& personal,
-                                 const ledger::BlindHashes& blind, Decision& decision) {
+MemberAnswer find_or_make_member(
+    const DecideContext& context,
+    const ledger::Personal& personal,
+    const ledger::BlindHashes& blind,
+    Decision& decision
+) {
     INVARIANT(blind.external_id.has_value());
     const auto found = context.view.member_by_external_id(context.program, *blind.external_id);
     if (found.missing()) {
@@ -123,7 +144,8 @@ MemberAnswer find_or_make_member(const DecideContext& context, const ledger::Per
                 decision.miss();
                 return {};
             }
-            const ledger::ProfileHashes known = profile.found() ? profile.value : ledger::ProfileHashes{};
+            const ledger::ProfileHashes known =
+                profile.found() ? profile.value : ledger::ProfileHashes{};
             answer.changed = changed_fields(personal, ledger::profile_hashes(blind), known);
         } else {
             answer.changed.note = personal.note;
@@ -148,10 +170,14 @@ bool plan_failed(PlanOutcome outcome, Decision& decision) {
         case PlanOutcome::done: return false;
         case PlanOutcome::needs_rows: decision.miss(); return true;
         case PlanOutcome::insufficient_points:
-            decision.refuse(ledger::make_error(ErrorCode::insufficient_points, "The member has too few points."));
+            decision.refuse(
+                ledger::make_error(ErrorCode::insufficient_points, "The member has too few points.")
+            );
             return true;
         case PlanOutcome::invalid_amount:
-            decision.refuse(ledger::make_error(ErrorCode::invalid_amount, "The balance would leave the range of ±(2^53−1)."));
+            decision.refuse(ledger::make_error(
+                ErrorCode::invalid_amount, "The balance would leave the range of ±(2^53−1)."
+            ));
             return true;
     }
     return true;
@@ -170,7 +196,12 @@ void write_outcome(const rules::Outcome& outcome, Decision& decision, ledger::Ru
 
 namespace {
 
-void decide_paid(const DecideContext& context, const EventCommand& command, ledger::Timestamp now, Decision& decision) {
+void decide_paid(
+    const DecideContext& context,
+    const EventCommand& command,
+    ledger::Timestamp now,
+    Decision& decision
+) {
     const ledger::Program* program = context.view.program(context.program);
     const std::uint32_t version = program->version_at(now);
     const rules::RuleSet* rule_set = context.rule_sets.find(context.program, version);
@@ -178,7 +209,8 @@ void decide_paid(const DecideContext& context, const EventCommand& command, ledg
         decision.refuse(read_only_program());
         return;
     }
-    const MemberAnswer who = find_or_make_member(context, command.personal, command.blind, decision);
+    const MemberAnswer who =
+        find_or_make_member(context, command.personal, command.blind, decision);
     if (!who.ready) return;
 
     ledger::Entry& entry = decision.add(context, EntryKind::event);
@@ -196,13 +228,19 @@ void decide_paid(const DecideContext& context, const EventCommand& command, ledg
 
     ledger::WalletPlan plan(context.view, context.program, who.member, context.recorded_at, entry);
     if (plan_failed(plan.settle(), decision)) return;
-    const rules::OrderEvent event{entry.event.order, command.id, command.source, command.subject, command.occurred_at, now};
+    const rules::OrderEvent event{
+        entry.event.order, command.id, command.source, command.subject, command.occurred_at, now};
     for (const rules::Outcome& outcome : rules::evaluate(*rule_set, event, rule_scratch())) {
         ledger::RuleOutcome& stored = entry.event.rules.emplace_back();
         write_outcome(outcome, decision, stored);
         if (outcome.code != ledger::RuleCode::awarded) continue;
-        const auto granted = plan.grant(outcome.currency, outcome.points, ledger::Account::issued, outcome.activates_at,
-                                        outcome.expires_at);
+        const auto granted = plan.grant(
+            outcome.currency,
+            outcome.points,
+            ledger::Account::issued,
+            outcome.activates_at,
+            outcome.expires_at
+        );
         if (plan_failed(granted, decision)) return;
         stored.lot = plan.granted_lot();
     }
@@ -217,7 +255,9 @@ void decide_paid(const DecideContext& context, const EventCommand& command, ledg
 void decide(const DecideContext& context, const EventCommand& command, Decision& decision) {
     if (settle_known_key(context, command.key_hash, command.request_hash, decision)) return;
     if (command.occurred_at > context.recorded_at + kFutureMax) {
-        decision.refuse(ledger::field_error(ErrorCode::event_in_future, "/time", "lies more than 5 minutes in the future"));
+        decision.refuse(ledger::field_error(
+            ErrorCode::event_in_future, "/time", "lies more than 5 minutes in the future"
+        ));
         return;
     }
     if (command.type == EventType::other) return decide_ignored(context, command, decision);
@@ -230,8 +270,10 @@ void decide(const DecideContext& context, const EventCommand& command, Decision&
     if (natural.found()) return decide_alias(context, command, natural.value, decision);
 
     const ledger::Timestamp late = context.recorded_at - kLateMax;
-    const ledger::Timestamp now = !command.backfill && command.occurred_at < late ? late : command.occurred_at;
-    if (command.type != EventType::order_paid) return decide_refund(context, command, now, decision);
+    const ledger::Timestamp now =
+        !command.backfill && command.occurred_at < late ? late : command.occurred_at;
+    if (command.type != EventType::order_paid)
+        return decide_refund(context, command, now, decision);
     if (!command.blind.external_id) return decide_parked(context, command, now, decision);
     decide_paid(context, command, now, decision);
 }

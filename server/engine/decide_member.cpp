@@ -12,7 +12,8 @@ using ledger::ErrorCode;
 using ledger::PlanOutcome;
 
 void decide(const DecideContext& context, const PutMemberCommand& command, Decision& decision) {
-    const MemberAnswer who = find_or_make_member(context, command.personal, command.blind, decision);
+    const MemberAnswer who =
+        find_or_make_member(context, command.personal, command.blind, decision);
     if (!who.ready) return;
     decision.member = who.member;
     if (!decision.created) {
@@ -32,27 +33,34 @@ void decide(const DecideContext& context, const PutMemberCommand& command, Decis
 }
 
 void decide(const DecideContext& context, const AdjustCommand& command, Decision& decision) {
-    if (!command.dry_run && settle_known_key(context, command.key_hash, command.request_hash, decision)) return;
+    if (!command.dry_run &&
+        settle_known_key(context, command.key_hash, command.request_hash, decision))
+        return;
     const ledger::Program* program = context.view.program(context.program);
-    const rules::RuleSet* rule_set = context.rule_sets.find(context.program, program->version_at(context.recorded_at));
+    const rules::RuleSet* rule_set =
+        context.rule_sets.find(context.program, program->version_at(context.recorded_at));
     if (rule_set == nullptr) {
         decision.refuse(read_only_program());
         return;
     }
     const auto numbered = rule_set->currency(command.currency);
     if (!numbered) {
-        decision.refuse(ledger::field_error(ErrorCode::invalid_parameter, "/currency", "is no currency of this program"));
+        decision.refuse(ledger::field_error(
+            ErrorCode::invalid_parameter, "/currency", "is no currency of this program"
+        ));
         return;
     }
     const std::uint16_t currency = *numbered;
     INVARIANT(command.blind.external_id.has_value());
-    const auto found = context.view.member_by_external_id(context.program, *command.blind.external_id);
+    const auto found =
+        context.view.member_by_external_id(context.program, *command.blind.external_id);
     if (found.missing()) {
         decision.miss();
         return;
     }
     if (!found.found()) {
-        decision.refuse(ledger::make_error(ErrorCode::member_not_found, "There is no such member."));
+        decision.refuse(ledger::make_error(ErrorCode::member_not_found, "There is no such member.")
+        );
         return;
     }
     const ledger::MemberId member = found.value;
@@ -76,18 +84,26 @@ void decide(const DecideContext& context, const AdjustCommand& command, Decision
     if (plan_failed(outcome, decision)) return;
     const std::uint64_t version = plan.wallet(currency).version;
     if (command.if_version && *command.if_version != version) {
-        decision.refuse(ledger::make_error(ErrorCode::precondition_failed, "The wallet changed: read its balance again."));
+        decision.refuse(ledger::make_error(
+            ErrorCode::precondition_failed, "The wallet changed: read its balance again."
+        ));
         return;
     }
-    outcome = command.amount > 0 ? plan.grant(currency, command.amount, ledger::Account::adjusted, 0, ledger::kNever)
-                                 : plan.burn(currency, -command.amount, ledger::Account::adjusted);
+    outcome =
+        command.amount > 0
+            ? plan.grant(currency, command.amount, ledger::Account::adjusted, 0, ledger::kNever)
+            : plan.burn(currency, -command.amount, ledger::Account::adjusted);
     if (outcome == PlanOutcome::insufficient_points) {
         if (command.dry_run) {
-            decision.refuse(ledger::make_error(ErrorCode::insufficient_points, "The member has too few points."));
+            decision.refuse(
+                ledger::make_error(ErrorCode::insufficient_points, "The member has too few points.")
+            );
             return;
         }
         ledger::Entry& rejected = decision.reject(
-            context, ledger::make_error(ErrorCode::insufficient_points, "The member has too few points."));
+            context,
+            ledger::make_error(ErrorCode::insufficient_points, "The member has too few points.")
+        );
         fill(rejected);
         decision.member = member;
         return;
@@ -104,7 +120,9 @@ void decide(const DecideContext& context, const AdjustCommand& command, Decision
 void decide(const DecideContext& context, const SettleCommand& command, Decision& decision) {
     ledger::Entry& entry = decision.add(context, EntryKind::expire);
     entry.member = command.member;
-    ledger::WalletPlan plan(context.view, context.program, command.member, context.recorded_at, entry);
+    ledger::WalletPlan plan(
+        context.view, context.program, command.member, context.recorded_at, entry
+    );
     if (plan_failed(plan.settle(), decision)) return;
     if (!plan.touched()) {
         decision.kind = Decision::Kind::unchanged;

@@ -13,9 +13,14 @@ struct MemberAnswer {
     ledger::Personal changed;  ///< personal fields that are new to an existing member, and the note
 };
 
-/// The member with this external id. A new one gets the next number and a `member` entry in front of the caller's.
-MemberAnswer find_or_make_member(const DecideContext& context, const ledger::Personal& personal,
-                                 const ledger::BlindHashes& blind, Decision& decision);
+/// The member with this external id. A new one gets the next number and a `member` entry in front
+/// of the caller's.
+MemberAnswer find_or_make_member(
+    const DecideContext& context,
+    const ledger::Personal& personal,
+    const ledger::BlindHashes& blind,
+    Decision& decision
+);
 
 /// Why nothing can be decided for a program with a version that no longer compiles.
 [[nodiscard]] ledger::Error read_only_program();
@@ -26,7 +31,13 @@ bool plan_failed(ledger::PlanOutcome outcome, Decision& decision);
 /// Copies a rule's outcome into the entry; `per_line` goes to the decision's scratch memory.
 void write_outcome(const rules::Outcome& outcome, Decision& decision, ledger::RuleOutcome& stored);
 
-/// order.refunded and order.cancelled of a known order. `now` is the refund's instant inside the late window.
-void decide_refund(const DecideContext& context, const EventCommand& command, ledger::Timestamp now, Decision& decision);
+/// order.refunded and order.cancelled of a known order. `now` is the refund's instant inside the
+/// late window.
+void decide_refund(
+    const DecideContext& context,
+    const EventCommand& command,
+    ledger::Timestamp now,
+    Decision& decision
+);
 
 }  // namespace server::engine

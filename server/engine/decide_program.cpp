@@ -20,16 +20,20 @@ void decide(const DecideContext& context, const PutProgramCommand& command, Deci
     if (existing != nullptr) {
         id = existing->id;
         const std::uint32_t active = existing->version_at(context.recorded_at);
-        const auto found = std::find_if(existing->versions.begin(), existing->versions.end(),
-                                        [&](const auto& v) { return v.number == active; });
+        const auto found =
+            std::find_if(existing->versions.begin(), existing->versions.end(), [&](const auto& v) {
+                return v.number == active;
+            });
         if (found != existing->versions.end() && found->content_hash == command.content_hash) {
             decision.kind = Decision::Kind::unchanged;
             decision.status = Status::unchanged;
             decision.number = active;
             return;
         }
-        if (const rules::RuleSet* previous = context.rule_sets.find(id, existing->versions.back().number)) {
-            if (auto allowed = rules::check_succession(*previous, *command.rule_set); allowed.has_error()) {
+        if (const rules::RuleSet* previous =
+                context.rule_sets.find(id, existing->versions.back().number)) {
+            if (auto allowed = rules::check_succession(*previous, *command.rule_set);
+                allowed.has_error()) {
                 decision.refuse(allowed.error());
                 return;
             }
@@ -37,7 +41,8 @@ void decide(const DecideContext& context, const PutProgramCommand& command, Deci
         version = existing->versions.back().number + 1;
     } else {
         id = ledger::ProgramId{1};
-        while (context.view.program(id) != nullptr) ++id.value;
+        while (context.view.program(id) != nullptr)
+            ++id.value;
         decision.created = true;
     }
     ledger::Entry& made = decision.add(context, EntryKind::program_version);
@@ -62,7 +67,9 @@ void decide(const DecideContext& context, const CreateKeyCommand& command, Decis
     if (!command.program.empty()) {
         const ledger::Program* program = context.view.program_by_name(command.program);
         if (program == nullptr) {
-            decision.refuse(ledger::make_error(ErrorCode::program_not_found, "There is no such program."));
+            decision.refuse(
+                ledger::make_error(ErrorCode::program_not_found, "There is no such program.")
+            );
             return;
         }
         scope = program->id;
@@ -100,8 +107,10 @@ void decide(const DecideContext& context, const RevokeKeyCommand& command, Decis
     entry.key.program = key->program;
     entry.key.secret_hash = key->secret_hash;
     // Views into the row: alive until this decision is applied.
-    for (const std::string& scope : key->scopes) entry.key.scopes.push_back(decision.scratch.copy(scope));
-    for (const std::string& origin : key->origins) entry.key.origins.push_back(decision.scratch.copy(origin));
+    for (const std::string& scope : key->scopes)
+        entry.key.scopes.push_back(decision.scratch.copy(scope));
+    for (const std::string& origin : key->origins)
+        entry.key.origins.push_back(decision.scratch.copy(origin));
     entry.key.label = decision.scratch.copy(key->label);
     entry.key.kind = key->kind;
     entry.key.revoked = true;

@@ -1,11 +1,10 @@
-#include "server/engine/decide_parts.hpp"
-
 #include <algorithm>
 #include <utility>
 
 #include "ledger/base/invariant.hpp"
 #include "rules/refund.hpp"
 #include "rules/rule_set.hpp"
+#include "server/engine/decide_parts.hpp"
 
 namespace server::engine {
 
@@ -47,9 +46,16 @@ void fill(const EventCommand& command, ledger::Timestamp now, ledger::Entry& ent
     entry.event.engine_abi = kEngineAbi;
 }
 
-/// Refused for ever: the natural key stays free, so a corrected refund under a new event id can still come.
-void reject_refund(const DecideContext& context, const EventCommand& command, ledger::Timestamp now,
-                   const ledger::Entry& order, ledger::Error why, Decision& decision) {
+/// Refused for ever: the natural key stays free, so a corrected refund under a new event id can
+/// still come.
+void reject_refund(
+    const DecideContext& context,
+    const EventCommand& command,
+    ledger::Timestamp now,
+    const ledger::Entry& order,
+    ledger::Error why,
+    Decision& decision
+) {
     ledger::Entry& entry = decision.reject(context, std::move(why));
     fill(command, now, entry);
     entry.member = order.member;
@@ -59,8 +65,13 @@ void reject_refund(const DecideContext& context, const EventCommand& command, le
     decision.member = order.member;
 }
 
-void park_refund(const DecideContext& context, const EventCommand& command, ledger::Timestamp now,
-                 const ledger::Entry& order, Decision& decision) {
+void park_refund(
+    const DecideContext& context,
+    const EventCommand& command,
+    ledger::Timestamp now,
+    const ledger::Entry& order,
+    Decision& decision
+) {
     ledger::Entry& entry = decision.add(context, EntryKind::parked);
     fill(command, now, entry);
     entry.has_natural_hash = true;
@@ -79,14 +90,21 @@ Points taken_back(const ledger::OrderState* state, std::size_t award) {
 
 }  // namespace
 
-void decide_refund(const DecideContext& context, const EventCommand& command, ledger::Timestamp now, Decision& decision) {
+void decide_refund(
+    const DecideContext& context,
+    const EventCommand& command,
+    ledger::Timestamp now,
+    Decision& decision
+) {
     const auto seen = context.view.seen(context.program, command.order_natural_hash);
     if (seen.missing()) {
         decision.miss();
         return;
     }
     if (!seen.found()) {
-        decision.refuse(ledger::field_error(ErrorCode::order_not_found, "/data/order_id", "no paid order of this shop has this id"));
+        decision.refuse(ledger::field_error(
+            ErrorCode::order_not_found, "/data/order_id", "no paid order of this shop has this id"
+        ));
         return;
     }
     const auto found = context.view.entry(context.program, seen.value);
@@ -106,26 +124,46 @@ void decide_refund(const DecideContext& context, const EventCommand& command, le
         return;
     }
     if (command.refund.currency.size() != 0 && command.refund.currency != facts.currency)
-        return reject_refund(context, command, now, order,
-                             ledger::field_error(ErrorCode::refund_exceeds_order, "/data/currency", "is not the order's currency"),
-                             decision);
+        return reject_refund(
+            context,
+            command,
+            now,
+            order,
+            ledger::field_error(
+                ErrorCode::refund_exceeds_order, "/data/currency", "is not the order's currency"
+            ),
+            decision
+        );
     if (state.found() && state.row->closed)
-        return reject_refund(context, command, now, order,
-                             ledger::field_error(ErrorCode::refund_exceeds_order, "/data/order_id", "nothing of this order is left to refund"),
-                             decision);
+        return reject_refund(
+            context,
+            command,
+            now,
+            order,
+            ledger::field_error(
+                ErrorCode::refund_exceeds_order,
+                "/data/order_id",
+                "nothing of this order is left to refund"
+            ),
+            decision
+        );
 
     const std::size_t lines = rules::line_count(facts);
     const auto remaining = decision.scratch.make<Points>(lines);
     for (std::size_t i = 0; i < lines; ++i) {
-        const Points refunded = state.found() && i < state.row->refunded.size() ? state.row->refunded[i] : 0;
+        const Points refunded =
+            state.found() && i < state.row->refunded.size() ? state.row->refunded[i] : 0;
         remaining[i] = rules::line_amount(facts, i) - refunded;
     }
     const auto taken = decision.scratch.make<Points>(lines);
-    if (auto planned = rules::plan_refund(facts, command.refund, remaining, taken); planned.has_error())
+    if (auto planned = rules::plan_refund(facts, command.refund, remaining, taken);
+        planned.has_error())
         return reject_refund(context, command, now, order, planned.error(), decision);
-    for (std::size_t i = 0; i < lines; ++i) remaining[i] -= taken[i];
+    for (std::size_t i = 0; i < lines; ++i)
+        remaining[i] -= taken[i];
 
-    const rules::RuleSet* rule_set = context.rule_sets.find(context.program, order.event.program_version);
+    const rules::RuleSet* rule_set =
+        context.rule_sets.find(context.program, order.event.program_version);
     if (rule_set == nullptr) {
         decision.refuse(read_only_program());
         return;
@@ -142,19 +180,29 @@ void decide_refund(const DecideContext& context, const EventCommand& command, le
     entry.event.program_version = order.event.program_version;
     entry.event.tz_version = rules::zone_database_version();
 
-    ledger::WalletPlan plan(context.view, context.program, order.member, context.recorded_at, entry);
+    ledger::WalletPlan plan(
+        context.view, context.program, order.member, context.recorded_at, entry
+    );
     if (plan_failed(plan.settle(), decision)) return;
-    const rules::OrderEvent event{facts, order.event.id, order.event.source, order.event.subject, order.occurred_at, order.evaluated_at};
+    const rules::OrderEvent event{
+        facts,
+        order.event.id,
+        order.event.source,
+        order.event.subject,
+        order.occurred_at,
+        order.evaluated_at};
     const auto outcomes = rules::reevaluate(*rule_set, event, remaining, rule_scratch());
     std::size_t award = 0;
     for (const ledger::RuleOutcome& original : order.event.rules) {
         if (original.code != ledger::RuleCode::awarded) continue;
         const Points stands = original.posted - taken_back(state.row, award++);
-        const auto now_earned = std::find_if(outcomes.begin(), outcomes.end(), [&](const rules::Outcome& outcome) {
-            return outcome.rule == original.rule && outcome.effect == original.effect;
-        });
+        const auto now_earned =
+            std::find_if(outcomes.begin(), outcomes.end(), [&](const rules::Outcome& outcome) {
+                return outcome.rule == original.rule && outcome.effect == original.effect;
+            });
         // A rule that no longer matches what remains gives nothing; a refund never raises an award.
-        const Points keeps = now_earned == outcomes.end() ? 0 : std::min(now_earned->points, stands);
+        const Points keeps =
+            now_earned == outcomes.end() ? 0 : std::min(now_earned->points, stands);
         const Points back = stands - keeps;
         ledger::RuleOutcome& stored = entry.event.rules.emplace_back();
         stored.rule = decision.scratch.copy(original.rule);
@@ -166,12 +214,21 @@ void decide_refund(const DecideContext& context, const EventCommand& command, le
         stored.effect = original.effect;
         stored.lot = original.lot;
         if (back == 0) continue;
-        const auto outcome = plan.take_back(original.currency, back, original.lot, policy_of(*rule_set, original.currency));
+        const auto outcome = plan.take_back(
+            original.currency, back, original.lot, policy_of(*rule_set, original.currency)
+        );
         if (outcome == ledger::PlanOutcome::insufficient_points)
-            return reject_refund(context, command, now, order,
-                                 ledger::make_error(ErrorCode::insufficient_points,
-                                                    "The points were spent, and this currency forbids a debt."),
-                                 decision);
+            return reject_refund(
+                context,
+                command,
+                now,
+                order,
+                ledger::make_error(
+                    ErrorCode::insufficient_points,
+                    "The points were spent, and this currency forbids a debt."
+                ),
+                decision
+            );
         if (plan_failed(outcome, decision)) return;
     }
     plan.finish();

@@ -22,8 +22,8 @@ namespace server::engine {
 /// Which queue a job waits in: `bulk` yields to `interactive`.
 enum class Lane : std::uint8_t { interactive, bulk, internal };
 
-/// One request on its way through the writer. Made on an io thread, given to Shard::submit, handed to the
-/// CompletionSink when everything it saw is durable. Owned by exactly one of them at a time.
+/// One request on its way through the writer. Made on an io thread, given to Shard::submit, handed
+/// to the CompletionSink when everything it saw is durable. Owned by exactly one of them at a time.
 class Job {
 public:
     virtual ~Job() = default;
@@ -52,11 +52,15 @@ struct ReadContext {
     ledger::Timestamp now = 0;
     /// The program's hash tree, null for an unknown program.
     const ledger::MerkleTree* tree = nullptr;
-    /// Opens the sealed part of an entry into `entry.personal`; false if there is none or its key was erased.
+    /// Opens the sealed part of an entry into `entry.personal`; false if there is none or its key
+    /// was erased.
     virtual bool open(ledger::OwnedEntry& entry) const = 0;
     /// Members by e-mail or phone hash.
-    [[nodiscard]] virtual std::vector<ledger::MemberId> members_by(ledger::BlindKind kind, const ledger::Hash16& hash) const = 0;
-    /// What is not in views/ yet of a member that `view` found; goes with `snapshot()`, to be read on any thread.
+    [[nodiscard]] virtual std::vector<ledger::MemberId> members_by(
+        ledger::BlindKind kind, const ledger::Hash16& hash
+    ) const = 0;
+    /// What is not in views/ yet of a member that `view` found; goes with `snapshot()`, to be read
+    /// on any thread.
     [[nodiscard]] virtual ledger::MemberHistory history(ledger::MemberId member) const = 0;
     [[nodiscard]] virtual std::shared_ptr<const ledger::ViewSnapshot> snapshot() const = 0;
 
@@ -65,9 +69,9 @@ protected:
     ~ReadContext() = default;
 };
 
-/// A read of the state. `read` runs on the writer thread and must be short (at most some 100 rows); it answers false
-/// when a look-up was missing: the rows are fetched and it runs again. It encodes nothing: it copies what the answer
-/// needs into the job; the io thread renders.
+/// A read of the state. `read` runs on the writer thread and must be short (at most some 100 rows);
+/// it answers false when a look-up was missing: the rows are fetched and it runs again. It encodes
+/// nothing: it copies what the answer needs into the job; the io thread renders.
 class ReadJob : public Job {
 public:
     virtual bool read(const ReadContext& context) = 0;

@@ -7,21 +7,26 @@
 
 #include "ledger/base/result.hpp"
 
-// Counters the engine keeps itself (it knows no metrics library); server/ops reads them when it is scraped.
+// Counters the engine keeps itself (it knows no metrics library); server/ops reads them when it is
+// scraped.
 namespace server::engine {
 
 /// Powers of two from 1 microsecond; written by any thread with relaxed atomics.
 class Histogram {
 public:
-    static constexpr std::size_t kBuckets = 26;  ///< bucket i counts values < 2^i; the last one counts all
+    static constexpr std::size_t kBuckets =
+        26;  ///< bucket i counts values < 2^i; the last one counts all
 
     void record(std::uint64_t value) {
         std::size_t bucket = 0;
-        while (bucket + 1 < kBuckets && value >= (std::uint64_t{1} << bucket)) ++bucket;
+        while (bucket + 1 < kBuckets && value >= (std::uint64_t{1} << bucket))
+            ++bucket;
         counts_[bucket].fetch_add(1, std::memory_order_relaxed);
         sum_.fetch_add(value, std::memory_order_relaxed);
     }
-    [[nodiscard]] std::uint64_t count(std::size_t bucket) const { return counts_[bucket].load(std::memory_order_relaxed); }
+    [[nodiscard]] std::uint64_t count(std::size_t bucket) const {
+        return counts_[bucket].load(std::memory_order_relaxed);
+    }
     [[nodiscard]] std::uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
 
 private:
@@ -38,14 +43,14 @@ struct Counter {
 struct Metrics {
     static constexpr std::size_t kCodes = 128;  ///< ErrorCode values are below this
 
-    Counter commands;            ///< decided
+    Counter commands;  ///< decided
     Counter events_applied;
     Counter events_duplicate;
-    Counter entries;             ///< appended
-    Counter groups;              ///< committed
+    Counter entries;  ///< appended
+    Counter groups;   ///< committed
     Counter reads;
-    Counter fetched_rows;        ///< rows read from disk because RAM did not know them
-    Counter retries;             ///< decisions repeated after a fetch
+    Counter fetched_rows;  ///< rows read from disk because RAM did not know them
+    Counter retries;       ///< decisions repeated after a fetch
     Counter poison;
     Counter checkpoints;
     Counter view_records;
@@ -53,13 +58,14 @@ struct Metrics {
     Counter settled_members;
     std::array<Counter, kCodes> refused_by_code;  ///< rejected and refused, by ErrorCode
 
-    Histogram group_commands;    ///< commands a group
-    Histogram decide_micros;     ///< a group
-    Histogram apply_micros;      ///< a group: seal, check, encode, hash, apply
-    Histogram sync_micros;       ///< Write(sync)
-    Histogram commit_micros;     ///< a group: handed over to answers let go, waiting for the sync before included
-    Histogram queue_micros;      ///< submit to drained
-    Histogram checkpoint_micros; ///< cut to ingested
+    Histogram group_commands;     ///< commands a group
+    Histogram decide_micros;      ///< a group
+    Histogram apply_micros;       ///< a group: seal, check, encode, hash, apply
+    Histogram sync_micros;        ///< Write(sync)
+    Histogram commit_micros;      ///< a group: handed over to answers let go, waiting for the sync
+                                  ///< before included
+    Histogram queue_micros;       ///< submit to drained
+    Histogram checkpoint_micros;  ///< cut to ingested
 
     void refused(ledger::ErrorCode code) {
         refused_by_code[static_cast<std::size_t>(code) % kCodes].add();

@@ -20,13 +20,17 @@ std::string hex(const ledger::Hash16& hash) {
 /// Ids of orders, lines and events are not personal; members, notes and reasons are left out.
 struct Describe {
     std::string operator()(const EventCommand& event) const {
-        std::string text = "event\ntype: " + std::string(event.type_name) + "\nsource: " + std::string(event.source) +
-                           "\nid: " + std::string(event.id) + "\nsubject: " + std::string(event.subject) +
+        std::string text = "event\ntype: " + std::string(event.type_name) +
+                           "\nsource: " + std::string(event.source) +
+                           "\nid: " + std::string(event.id) +
+                           "\nsubject: " + std::string(event.subject) +
                            "\noccurred_at: " + std::to_string(event.occurred_at) + "\n";
         const bool order = event.type == EventType::order_paid;
-        text += "order: " + std::string(order ? event.order.order_id : event.refund.order_id) + "\n";
+        text +=
+            "order: " + std::string(order ? event.order.order_id : event.refund.order_id) + "\n";
         if (!order) text += "refund: " + std::string(event.refund.refund_id) + "\n";
-        text += "currency: " + std::string(order ? event.order.currency : event.refund.currency) + "\n";
+        text +=
+            "currency: " + std::string(order ? event.order.currency : event.refund.currency) + "\n";
         text += "total: " + std::to_string(order ? event.order.total : event.refund.amount) + "\n";
         for (const ledger::OrderLine& line : order ? event.order.lines : event.refund.lines)
             text += "line: " + std::string(line.line_id) + " " + std::string(line.sku) + " x" +
@@ -34,11 +38,14 @@ struct Describe {
         return text;
     }
     std::string operator()(const AdjustCommand& adjust) const {
-        return "adjustment\ncurrency: " + std::string(adjust.currency) + "\namount: " + std::to_string(adjust.amount) +
+        return "adjustment\ncurrency: " + std::string(adjust.currency) +
+               "\namount: " + std::to_string(adjust.amount) +
                "\nreason_code: " + std::string(adjust.reason_code) + "\n";
     }
     std::string operator()(const PutMemberCommand&) const { return "member\n"; }
-    std::string operator()(const PutProgramCommand& put) const { return "program\nname: " + std::string(put.name) + "\n"; }
+    std::string operator()(const PutProgramCommand& put) const {
+        return "program\nname: " + std::string(put.name) + "\n";
+    }
     std::string operator()(const CreateKeyCommand&) const { return "key\n"; }
     std::string operator()(const RevokeKeyCommand& revoke) const {
         return "revoke key " + std::to_string(revoke.key_id) + "\n";
@@ -72,16 +79,28 @@ bool Poison::refuses(const ledger::Hash16& hash, ledger::Timestamp monotonic) {
     return false;
 }
 
-void Poison::add(const Command& command, const ledger::Hash16& hash, std::string_view what, ledger::Timestamp monotonic) {
+void Poison::add(
+    const Command& command,
+    const ledger::Hash16& hash,
+    std::string_view what,
+    ledger::Timestamp monotonic
+) {
     if (until_.size() > 10'000) until_.clear();
     until_[key_of(hash)] = monotonic + kRefusedFor;
-    std::fprintf(stderr, "guerdon: a command failed inside decide and changed nothing (%s)\n", hex(hash).c_str());
+    std::fprintf(
+        stderr,
+        "guerdon: a command failed inside decide and changed nothing (%s)\n",
+        hex(hash).c_str()
+    );
     if (files_ >= kFilesMax) return;
     ++files_;
     if (auto made = disk_->create_directory(folder_); made.has_error()) return;
     const std::string text = "what: " + std::string(what) + "\n" + std::visit(Describe{}, command);
-    if (auto written = disk_->write_file(folder_ + "/" + hex(hash) + ".txt", text, 0600); written.has_error())
-        std::fprintf(stderr, "guerdon: cannot keep the failed command: %s\n", written.error().detail.c_str());
+    if (auto written = disk_->write_file(folder_ + "/" + hex(hash) + ".txt", text, 0600);
+        written.has_error())
+        std::fprintf(
+            stderr, "guerdon: cannot keep the failed command: %s\n", written.error().detail.c_str()
+        );
 }
 
 }  // namespace server::engine

@@ -7,7 +7,9 @@ namespace server::engine {
 
 std::uint32_t weight(const Job& job) {
     const auto* write = dynamic_cast<const WriteJob*>(&job);
-    return write == nullptr ? 1 : static_cast<std::uint32_t>(std::max<std::size_t>(1, write->commands.size()));
+    return write == nullptr
+               ? 1
+               : static_cast<std::uint32_t>(std::max<std::size_t>(1, write->commands.size()));
 }
 
 ledger::Result<void> JobQueue::push(std::unique_ptr<Job>& job) {
@@ -16,17 +18,23 @@ ledger::Result<void> JobQueue::push(std::unique_ptr<Job>& job) {
     bool notify = false;
     {
         std::lock_guard lock(mutex_);
-        if (closed_) return ledger::make_error(ledger::ErrorCode::not_ready, "The server is stopping.");
+        if (closed_)
+            return ledger::make_error(ledger::ErrorCode::not_ready, "The server is stopping.");
         if (read) {
             if (reads_.size() >= limits_.reads_max)
-                return ledger::make_error(ledger::ErrorCode::overloaded, "Too many reads are waiting.");
+                return ledger::make_error(
+                    ledger::ErrorCode::overloaded, "Too many reads are waiting."
+                );
             reads_.push_back(std::move(job));
         } else {
             const int lane = job->lane == Lane::bulk ? 1 : 0;
             Lanes& lanes = programs_[job->program.value];
-            // A batch larger than the whole queue is still let in when nothing waits; it could never enter otherwise.
+            // A batch larger than the whole queue is still let in when nothing waits; it could
+            // never enter otherwise.
             if (lanes.commands[lane] != 0 && lanes.commands[lane] + commands > limits_.commands_max)
-                return ledger::make_error(ledger::ErrorCode::overloaded, "Too many events of this program are waiting.");
+                return ledger::make_error(
+                    ledger::ErrorCode::overloaded, "Too many events of this program are waiting."
+                );
             lanes.commands[lane] += commands;
             commands_[lane] += commands;
             lanes.jobs[lane].push_back(std::move(job));
@@ -58,10 +66,14 @@ void JobQueue::take(int lane, std::uint32_t commands, Drained& out) {
     }
 }
 
-JobQueue::Drained JobQueue::drain(std::uint32_t commands, std::uint32_t reads, ledger::Timestamp wait_micros) {
+JobQueue::Drained JobQueue::drain(
+    std::uint32_t commands, std::uint32_t reads, ledger::Timestamp wait_micros
+) {
     Drained out;
     std::unique_lock lock(mutex_);
-    const auto something = [this] { return commands_[0] + commands_[1] > 0 || !reads_.empty() || woken_ || closed_; };
+    const auto something = [this] {
+        return commands_[0] + commands_[1] > 0 || !reads_.empty() || woken_ || closed_;
+    };
     if (!something() && wait_micros > 0) {
         waiting_ = true;
         arrived_.wait_for(lock, std::chrono::microseconds(wait_micros), something);
@@ -70,7 +82,8 @@ JobQueue::Drained JobQueue::drain(std::uint32_t commands, std::uint32_t reads, l
     woken_ = false;
     take(0, commands, out);
     std::uint32_t interactive = 0;
-    for (const auto& job : out.writes) interactive += weight(*job);
+    for (const auto& job : out.writes)
+        interactive += weight(*job);
     if (interactive < commands) take(1, commands - interactive, out);
     while (!reads_.empty() && out.reads.size() < reads) {
         out.reads.push_back(std::move(reads_.front()));

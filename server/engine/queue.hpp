@@ -13,8 +13,9 @@
 
 namespace server::engine {
 
-/// Bounded queues in front of the writer: one pair (interactive, bulk) a program, served round robin, and one for
-/// reads. Interactive work of all programs goes before bulk work. Thread-safe; one consumer.
+/// Bounded queues in front of the writer: one pair (interactive, bulk) a program, served round
+/// robin, and one for reads. Interactive work of all programs goes before bulk work. Thread-safe;
+/// one consumer.
 class JobQueue {
 public:
     struct Limits {
@@ -29,9 +30,11 @@ public:
 
     explicit JobQueue(Limits limits) : limits_(limits) {}
 
-    /// overloaded when full (the job is left with the caller), not_ready after close. A batch enters whole or not at all.
+    /// overloaded when full (the job is left with the caller), not_ready after close. A batch
+    /// enters whole or not at all.
     ledger::Result<void> push(std::unique_ptr<Job>& job);
-    /// Takes at most `commands` commands' worth of jobs and `reads` reads; waits up to `wait_micros` if there is nothing.
+    /// Takes at most `commands` commands' worth of jobs and `reads` reads; waits up to
+    /// `wait_micros` if there is nothing.
     Drained drain(std::uint32_t commands, std::uint32_t reads, ledger::Timestamp wait_micros);
     /// True if nothing waits.
     [[nodiscard]] bool idle() const;

@@ -15,8 +15,14 @@ namespace server::engine {
 /// What a ReadJob sees; made by the writer for one program.
 class Reads final : public ReadContext {
 public:
-    Reads(const ledger::State& state, ledger::KeyVault& keys, const ledger::ViewStore& views, ledger::ProgramId program,
-          ledger::Timestamp now_, const ledger::MerkleTree* tree_)
+    Reads(
+        const ledger::State& state,
+        ledger::KeyVault& keys,
+        const ledger::ViewStore& views,
+        ledger::ProgramId program,
+        ledger::Timestamp now_,
+        const ledger::MerkleTree* tree_
+    )
         : ReadContext(state, keys), state_(state), keys_(keys), views_(views), program_(program) {
         now = now_;
         tree = tree_;
@@ -29,12 +35,16 @@ public:
         return !ledger::open_personal(entry, **key).has_error();
     }
 
-    [[nodiscard]] std::vector<ledger::MemberId> members_by(ledger::BlindKind kind, const ledger::Hash16& hash) const override;
+    [[nodiscard]] std::vector<ledger::MemberId> members_by(
+        ledger::BlindKind kind, const ledger::Hash16& hash
+    ) const override;
 
     [[nodiscard]] ledger::MemberHistory history(ledger::MemberId member) const override {
         return state_.history(program_, member);
     }
-    [[nodiscard]] std::shared_ptr<const ledger::ViewSnapshot> snapshot() const override { return views_.snapshot(); }
+    [[nodiscard]] std::shared_ptr<const ledger::ViewSnapshot> snapshot() const override {
+        return views_.snapshot();
+    }
 
 private:
     const ledger::State& state_;

@@ -19,7 +19,9 @@ constexpr ledger::ShardId kShard{0};
 constexpr std::size_t kDirtyRowsMax = 200'000;
 constexpr std::uint64_t kProgressGroups = 20'000;
 
-ledger::Result<void> load_family(ledger::State& state, const ledger::ViewSnapshot& views, ViewFamily family) {
+ledger::Result<void> load_family(
+    ledger::State& state, const ledger::ViewSnapshot& views, ViewFamily family
+) {
     ledger::Result<void> result;
     auto scanned = views.scan(family, {}, {}, [&](std::string_view key, std::string_view value) {
         result = state.insert(ledger::RowRef{family, std::string(key)}, value);
@@ -28,10 +30,14 @@ ledger::Result<void> load_family(ledger::State& state, const ledger::ViewSnapsho
     return scanned.has_error() ? scanned : result;
 }
 
-ledger::Result<void> load_trees(const ledger::State& state, const ledger::ViewSnapshot& views,
-                                std::map<ledger::ProgramId, ledger::MerkleTree>& trees) {
+ledger::Result<void> load_trees(
+    const ledger::State& state,
+    const ledger::ViewSnapshot& views,
+    std::map<ledger::ProgramId, ledger::MerkleTree>& trees
+) {
     for (const ledger::ProgramId program : state.programs()) {
-        auto row = views.get(ViewFamily::tree, ledger::tree_row_key(program, ledger::kFrontierLevel, 0));
+        auto row =
+            views.get(ViewFamily::tree, ledger::tree_row_key(program, ledger::kFrontierLevel, 0));
         if (row.has_error()) return row.error();
         if (!*row) continue;
         auto tree = ledger::MerkleTree::decode_frontier(**row);
@@ -41,9 +47,15 @@ ledger::Result<void> load_trees(const ledger::State& state, const ledger::ViewSn
     return {};
 }
 
-ledger::Result<void> write_checkpoint(ledger::State& state, ledger::Log& log, ledger::ViewStore& views,
-                                      const std::map<ledger::ProgramId, ledger::MerkleTree>& trees, ledger::GroupId group) {
-    for (const auto& [program, tree] : trees) state.append(ledger::frontier_row(program, tree));
+ledger::Result<void> write_checkpoint(
+    ledger::State& state,
+    ledger::Log& log,
+    ledger::ViewStore& views,
+    const std::map<ledger::ProgramId, ledger::MerkleTree>& trees,
+    ledger::GroupId group
+) {
+    for (const auto& [program, tree] : trees)
+        state.append(ledger::frontier_row(program, tree));
     state.cut(group);
     while (!state.copy_slice(10'000)) {
     }
@@ -55,8 +67,11 @@ ledger::Result<void> write_checkpoint(ledger::State& state, ledger::Log& log, le
     return {};
 }
 
-ledger::Result<CompiledVersions> compile_versions(const ledger::State& state, const ledger::Log& log,
-                                                  const std::function<void(const std::string&)>& progress) {
+ledger::Result<CompiledVersions> compile_versions(
+    const ledger::State& state,
+    const ledger::Log& log,
+    const std::function<void(const std::string&)>& progress
+) {
     CompiledVersions compiled;
     for (const ledger::ProgramId id : state.programs()) {
         if (id == ledger::kSystemProgram) continue;
@@ -66,10 +81,14 @@ ledger::Result<CompiledVersions> compile_versions(const ledger::State& state, co
             if (bytes.has_error()) return bytes.error();
             auto entry = ledger::decode(std::move(*bytes));
             if (entry.has_error()) return entry.error();
-            auto rule_set = rules::load_rule_set((*entry)->entry.program_version.document, program->name);
+            auto rule_set =
+                rules::load_rule_set((*entry)->entry.program_version.document, program->name);
             if (rule_set.has_error()) {
-                progress("program " + program->name + " version " + std::to_string(version.number) +
-                         " no longer compiles and makes the program read-only: " + rule_set.error().detail);
+                progress(
+                    "program " + program->name + " version " + std::to_string(version.number) +
+                    " no longer compiles and makes the program read-only: " +
+                    rule_set.error().detail
+                );
                 compiled.set(id, version.number, nullptr);
             } else {
                 compiled.set(id, version.number, *rule_set);
@@ -81,29 +100,44 @@ ledger::Result<CompiledVersions> compile_versions(const ledger::State& state, co
 
 }  // namespace
 
-ledger::Result<Recovered> recover(ledger::State& state, ledger::Log& log, ledger::LogStore& log_store,
-                                  ledger::ViewStore& views, ledger::KeyVault& vault, ledger::KeyFilter& keys,
-                                  const ledger::WitnessReading& witness,
-                                  const std::function<void(const std::string&)>& progress) {
+ledger::Result<Recovered> recover(
+    ledger::State& state,
+    ledger::Log& log,
+    ledger::LogStore& log_store,
+    ledger::ViewStore& views,
+    ledger::KeyVault& vault,
+    ledger::KeyFilter& keys,
+    const ledger::WitnessReading& witness,
+    const std::function<void(const std::string&)>& progress
+) {
     Recovered found;
     const auto snapshot = views.snapshot();
     for (const ViewFamily family : {ViewFamily::program, ViewFamily::api_key})
-        if (auto loaded = load_family(state, *snapshot, family); loaded.has_error()) return loaded.error();
+        if (auto loaded = load_family(state, *snapshot, family); loaded.has_error())
+            return loaded.error();
 
-    ledger::Replay replay({state, &views, &vault,
-                           [&log](ledger::ProgramId program, ledger::Seq seq) { return log.find(program, seq); },
-                           [&](const ledger::OwnedEntry& entry) -> ledger::Result<void> {
-                               found.last_recorded = std::max(found.last_recorded, entry.entry.recorded_at);
-                               ++found.replayed_entries;
-                               return {};
-                           },
-                           [&keys](const ledger::Hash16& key) { keys.add(key); }});
-    if (auto loaded = load_trees(state, *snapshot, replay.trees); loaded.has_error()) return loaded.error();
+    ledger::Replay replay(
+        {state,
+         &views,
+         &vault,
+         [&log](ledger::ProgramId program, ledger::Seq seq) { return log.find(program, seq); },
+         [&](const ledger::OwnedEntry& entry) -> ledger::Result<void> {
+             found.last_recorded = std::max(found.last_recorded, entry.entry.recorded_at);
+             ++found.replayed_entries;
+             return {};
+         },
+         [&keys](const ledger::Hash16& key) { keys.add(key); }}
+    );
+    if (auto loaded = load_trees(state, *snapshot, replay.trees); loaded.has_error())
+        return loaded.error();
 
     const auto check_root = [&](ledger::GroupId group) -> ledger::Result<void> {
-        if (witness.state != ledger::WitnessReading::State::valid || witness.position.group != group) return {};
+        if (witness.state != ledger::WitnessReading::State::valid ||
+            witness.position.group != group)
+            return {};
         const auto tree = replay.trees.find(witness.position.program);
-        if (tree == replay.trees.end() || tree->second.size() != witness.position.seq.value) return {};
+        if (tree == replay.trees.end() || tree->second.size() != witness.position.seq.value)
+            return {};
         return ledger::compare_root(witness.position, tree->second.root());
     };
     const ledger::GroupId applied = views.applied_group();
@@ -112,11 +146,15 @@ ledger::Result<Recovered> recover(ledger::State& state, ledger::Log& log, ledger
     auto last = log_store.last_group(kShard);
     if (last.has_error()) return last.error();
     if (applied > *last)
-        return ledger::make_error(ErrorCode::corrupt, "views/ is at group " + std::to_string(applied.value) + " but log/ ends at group " +
-                                                          std::to_string(last->value) + ": delete views/ after checking log/");
+        return ledger::make_error(
+            ErrorCode::corrupt,
+            "views/ is at group " + std::to_string(applied.value) + " but log/ ends at group " +
+                std::to_string(last->value) + ": delete views/ after checking log/"
+        );
     std::shared_ptr<const ledger::Group> last_read;
     ledger::GroupReader reader(kShard, ledger::GroupId{applied.value + 1});
-    const auto visit = [&](ledger::GroupId id, std::uint16_t part, std::string_view value) -> ledger::Result<void> {
+    const auto visit = [&](ledger::GroupId id, std::uint16_t part, std::string_view value
+                       ) -> ledger::Result<void> {
         auto added = reader.add(id, part, value);
         if (added.has_error()) return added.error();
         if (!*added) return {};
@@ -127,30 +165,42 @@ ledger::Result<Recovered> recover(ledger::State& state, ledger::Log& log, ledger
         last_read = *added;
         ++found.replayed_groups;
         if (state.dirty_rows() > kDirtyRowsMax)
-            if (auto written = write_checkpoint(state, log, views, replay.trees, group.id()); written.has_error()) return written;
+            if (auto written = write_checkpoint(state, log, views, replay.trees, group.id());
+                written.has_error())
+                return written;
         if (found.replayed_groups % kProgressGroups == 0)
-            progress("replayed " + std::to_string(found.replayed_entries) + " entries, group " + std::to_string(group.id().value) +
-                     " of " + std::to_string(last->value));
+            progress(
+                "replayed " + std::to_string(found.replayed_entries) + " entries, group " +
+                std::to_string(group.id().value) + " of " + std::to_string(last->value)
+            );
         return {};
     };
-    if (auto scanned = log_store.scan(kShard, ledger::GroupId{applied.value + 1}, visit); scanned.has_error()) return scanned.error();
+    if (auto scanned = log_store.scan(kShard, ledger::GroupId{applied.value + 1}, visit);
+        scanned.has_error())
+        return scanned.error();
     if (auto complete = reader.finish(); complete.has_error()) return complete.error();
 
     if (!last_read && !last->none()) {
         ledger::GroupReader one(kShard, *last);
-        auto scanned = log_store.scan(kShard, *last, [&](ledger::GroupId id, std::uint16_t part, std::string_view value) -> ledger::Result<void> {
-            auto added = one.add(id, part, value);
-            if (added.has_error()) return added.error();
-            if (*added) last_read = *added;
-            return {};
-        });
+        auto scanned = log_store.scan(
+            kShard,
+            *last,
+            [&](ledger::GroupId id, std::uint16_t part, std::string_view value
+            ) -> ledger::Result<void> {
+                auto added = one.add(id, part, value);
+                if (added.has_error()) return added.error();
+                if (*added) last_read = *added;
+                return {};
+            }
+        );
         if (scanned.has_error()) return scanned.error();
     }
     for (const ledger::ProgramId program : state.programs())
         found.last_recorded = std::max(found.last_recorded, state.program(program)->last_recorded);
     if (last_read) {
         const ledger::EntryLocation& end = last_read->entries().back();
-        found.last = {kShard, last_read->id(), end.program, end.seq, replay.trees[end.program].root()};
+        found.last = {
+            kShard, last_read->id(), end.program, end.seq, replay.trees[end.program].root()};
     }
     auto compiled = compile_versions(state, log, progress);
     if (compiled.has_error()) return compiled.error();

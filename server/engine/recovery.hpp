@@ -25,12 +25,19 @@ struct Recovered {
     std::uint64_t replayed_entries = 0;
 };
 
-/// Loads the rows that are always in RAM, replays the log after the views' group, checks the witness on the way and
-/// compiles every program version. A log far ahead of the views is put into views/ while it is read, so memory stays
-/// bounded and an interrupted rebuild goes on where it was. Errors: corrupt, newer_format, behind_witness, io_error.
-ledger::Result<Recovered> recover(ledger::State& state, ledger::Log& log, ledger::LogStore& log_store,
-                                  ledger::ViewStore& views, ledger::KeyVault& vault, ledger::KeyFilter& keys,
-                                  const ledger::WitnessReading& witness,
-                                  const std::function<void(const std::string&)>& progress);
+/// Loads the rows that are always in RAM, replays the log after the views' group, checks the
+/// witness on the way and compiles every program version. A log far ahead of the views is put into
+/// views/ while it is read, so memory stays bounded and an interrupted rebuild goes on where it
+/// was. Errors: corrupt, newer_format, behind_witness, io_error.
+ledger::Result<Recovered> recover(
+    ledger::State& state,
+    ledger::Log& log,
+    ledger::LogStore& log_store,
+    ledger::ViewStore& views,
+    ledger::KeyVault& vault,
+    ledger::KeyFilter& keys,
+    const ledger::WitnessReading& witness,
+    const std::function<void(const std::string&)>& progress
+);
 
 }  // namespace server::engine

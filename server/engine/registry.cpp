@@ -6,7 +6,9 @@
 namespace server::engine {
 
 bool ProgramInfo::read_only() const {
-    return std::any_of(rule_sets.begin(), rule_sets.end(), [](const auto& version) { return version.second == nullptr; });
+    return std::any_of(rule_sets.begin(), rule_sets.end(), [](const auto& version) {
+        return version.second == nullptr;
+    });
 }
 
 std::size_t Registry::HashOfHash::operator()(const ledger::Hash32& hash) const noexcept {

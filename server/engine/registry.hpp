@@ -23,28 +23,35 @@ struct ProgramInfo {
     ledger::ProgramId id;
     std::string name;
     std::shared_ptr<const ledger::HmacKey> hmac;
-    ledger::Program row;  ///< versions, activations, currencies as of the snapshot (system accounts are stale)
+    ledger::Program
+        row;  ///< versions, activations, currencies as of the snapshot (system accounts are stale)
     /// Compiled versions by number; a null one no longer compiles: the program is read-only.
     std::map<std::uint32_t, std::shared_ptr<const rules::RuleSet>> rule_sets;
     [[nodiscard]] bool read_only() const;
 };
 
-/// Programs and API keys as of the last change, for parsing and authentication on io threads. Immutable; a new one is
-/// published after the entry that changed it is durable.
+/// Programs and API keys as of the last change, for parsing and authentication on io threads.
+/// Immutable; a new one is published after the entry that changed it is durable.
 struct Registry {
-    std::map<std::string, std::shared_ptr<const ProgramInfo>, std::less<>> programs;  ///< without `_system`
+    std::map<std::string, std::shared_ptr<const ProgramInfo>, std::less<>>
+        programs;  ///< without `_system`
     struct HashOfHash {
         std::size_t operator()(const ledger::Hash32& hash) const noexcept;
     };
-    std::unordered_map<ledger::Hash32, ledger::ApiKey, HashOfHash> keys;  ///< by SHA-256 of the secret, revoked ones too
+    std::unordered_map<ledger::Hash32, ledger::ApiKey, HashOfHash>
+        keys;  ///< by SHA-256 of the secret, revoked ones too
     [[nodiscard]] const ProgramInfo* find(std::string_view name) const;
 };
 
 /// Hands the current Registry to any thread.
 class RegistryHolder {
 public:
-    [[nodiscard]] std::shared_ptr<const Registry> get() const { return current_.load(std::memory_order_acquire); }
-    void publish(std::shared_ptr<const Registry> next) { current_.store(std::move(next), std::memory_order_release); }
+    [[nodiscard]] std::shared_ptr<const Registry> get() const {
+        return current_.load(std::memory_order_acquire);
+    }
+    void publish(std::shared_ptr<const Registry> next) {
+        current_.store(std::move(next), std::memory_order_release);
+    }
 
 private:
     std::atomic<std::shared_ptr<const Registry>> current_{std::make_shared<const Registry>()};

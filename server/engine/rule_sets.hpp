@@ -10,19 +10,24 @@
 
 namespace server::engine {
 
-/// Every program's compiled versions. A version that no longer compiles is kept as null: that program is read-only.
-/// Owned by the writer.
+/// Every program's compiled versions. A version that no longer compiles is kept as null: that
+/// program is read-only. Owned by the writer.
 class CompiledVersions final : public RuleSets {
 public:
     using Versions = std::map<std::uint32_t, std::shared_ptr<const rules::RuleSet>>;
 
-    [[nodiscard]] const rules::RuleSet* find(ledger::ProgramId program, std::uint32_t version) const override {
+    [[nodiscard]] const rules::RuleSet* find(ledger::ProgramId program, std::uint32_t version)
+        const override {
         const auto it = programs_.find(program);
         if (it == programs_.end()) return nullptr;
         const auto found = it->second.find(version);
         return found == it->second.end() ? nullptr : found->second.get();
     }
-    void set(ledger::ProgramId program, std::uint32_t version, std::shared_ptr<const rules::RuleSet> rule_set) {
+    void set(
+        ledger::ProgramId program,
+        std::uint32_t version,
+        std::shared_ptr<const rules::RuleSet> rule_set
+    ) {
         programs_[program][version] = std::move(rule_set);
     }
     [[nodiscard]] const Versions& of(ledger::ProgramId program) const {

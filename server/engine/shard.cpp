@@ -6,8 +6,9 @@
 #include <cstdio>
 #include <mutex>
 #include <thread>
-#include <unistd.h>
 #include <utility>
+
+#include <unistd.h>
 
 #include "ledger/row_codec.hpp"
 #include "server/engine/recovery.hpp"
@@ -40,7 +41,9 @@ public:
     void start() override;
     ledger::Result<void> submit(std::unique_ptr<Job>& job) override;
     void stop() override;
-    [[nodiscard]] std::shared_ptr<const Registry> registry() const override { return registry_.get(); }
+    [[nodiscard]] std::shared_ptr<const Registry> registry() const override {
+        return registry_.get();
+    }
     [[nodiscard]] ShardStats stats() const override;
     [[nodiscard]] const Metrics& metrics() const override { return metrics_; }
     void accept_clock() override;
@@ -112,10 +115,16 @@ ledger::Result<void> ShardImpl::open() {
     auto last = log_store_->last_group(kShard);
     if (last.has_error()) return last.error();
     auto keyring = ledger::Keyring::load_or_create(
-        disk, folder, last->none() ? ledger::Keyring::IfMissing::create : ledger::Keyring::IfMissing::refuse);
+        disk,
+        folder,
+        last->none() ? ledger::Keyring::IfMissing::create : ledger::Keyring::IfMissing::refuse
+    );
     if (keyring.has_error()) return keyring.error();
-    vault_ = std::make_unique<ledger::KeyVault>(std::move(*keyring), [this](std::string_view key) { return log_store_->key_row(key); },
-                                                ledger::KeyVault::Options{});
+    vault_ = std::make_unique<ledger::KeyVault>(
+        std::move(*keyring),
+        [this](std::string_view key) { return log_store_->key_row(key); },
+        ledger::KeyVault::Options{}
+    );
 
     auto witness = ledger::read_witness(disk, folder + "/witness");
     if (witness.has_error()) return witness.error();
@@ -125,14 +134,20 @@ ledger::Result<void> ShardImpl::open() {
         witness->state = ledger::WitnessReading::State::absent;
     }
 
-    auto views = ledger::ViewStore::open({folder + "/views", options_.disk, options_.memory_bytes_max / 8, false});
+    auto views = ledger::ViewStore::open(
+        {folder + "/views", options_.disk, options_.memory_bytes_max / 8, false}
+    );
     if (views.has_error()) return views.error();
     views_ = std::move(*views);
     if (views_->applied_group() > *last && options_.accept_loss) {
         // What the lost end of the log had put into the views is gone too: they are made anew.
         views_.reset();
-        if (auto removed = ledger::ViewStore::destroy(folder + "/views", options_.disk); removed.has_error()) return removed;
-        auto again = ledger::ViewStore::open({folder + "/views", options_.disk, options_.memory_bytes_max / 8, false});
+        if (auto removed = ledger::ViewStore::destroy(folder + "/views", options_.disk);
+            removed.has_error())
+            return removed;
+        auto again = ledger::ViewStore::open(
+            {folder + "/views", options_.disk, options_.memory_bytes_max / 8, false}
+        );
         if (again.has_error()) return again.error();
         views_ = std::move(*again);
     }
@@ -143,25 +158,37 @@ ledger::Result<void> ShardImpl::open() {
     ledger::State::Options state_options;
     state_options.memory_bytes_max = options_.memory_bytes_max / 2;
     state_options.views_empty = views_empty;
-    state_options.key_may_exist = [filter = key_filter_.get()](ledger::ProgramId, const ledger::Hash16& hash) {
-        return filter->may_exist(hash);
-    };
+    state_options.key_may_exist = [filter = key_filter_.get()](
+                                      ledger::ProgramId, const ledger::Hash16& hash
+                                  ) { return filter->may_exist(hash); };
     state_ = std::make_unique<ledger::State>(std::move(state_options));
     auto log = ledger::Log::open(*log_store_, *views_, {});
     if (log.has_error()) return log.error();
     log_ = std::move(*log);
 
     std::shared_ptr<const ledger::ViewSnapshot> before = views_->snapshot();
-    auto found = recover(*state_, *log_, *log_store_, *views_, *vault_, *key_filter_, *witness, [this](const std::string& line) { say(line); });
+    auto found = recover(
+        *state_,
+        *log_,
+        *log_store_,
+        *views_,
+        *vault_,
+        *key_filter_,
+        *witness,
+        [this](const std::string& line) { say(line); }
+    );
     if (found.has_error()) return found.error();
     if (found->replayed_groups > 0)
-        say("replayed " + std::to_string(found->replayed_entries) + " entries in " + std::to_string(found->replayed_groups) + " groups");
+        say("replayed " + std::to_string(found->replayed_entries) + " entries in " +
+            std::to_string(found->replayed_groups) + " groups");
     if (views_empty) {
         key_filter_->start_empty();
     } else {
         filter_thread_ = std::thread([this, before] {
             if (auto built = key_filter_->rebuild(*before, stop_filter_); built.has_error())
-                std::fprintf(stderr, "guerdon: the key filter stays off: %s\n", built.error().detail.c_str());
+                std::fprintf(
+                    stderr, "guerdon: the key filter stays off: %s\n", built.error().detail.c_str()
+                );
         });
     }
 
@@ -178,14 +205,18 @@ ledger::Result<void> ShardImpl::open() {
     witness_ = std::move(*kept);
 
     committer_ = std::make_unique<Committer>(*log_, sink_, metrics_, found->last.group);
-    checkpointer_ = std::make_unique<Checkpointer>(*views_, *log_, *committer_, metrics_, [this] { queue_.wake(); });
+    checkpointer_ = std::make_unique<Checkpointer>(*views_, *log_, *committer_, metrics_, [this] {
+        queue_.wake();
+    });
     registry_.publish(Writer::make_registry(*state_, *vault_, found->rule_sets));
 
     const ledger::Timestamp now = options_.clock->now();
-    if (found->last_recorded != 0 && now > found->last_recorded + kClockGapMax && !options_.accept_clock) {
+    if (found->last_recorded != 0 && now > found->last_recorded + kClockGapMax &&
+        !options_.accept_clock) {
         clock_held_ = true;
         clock_skew_ = now - found->last_recorded;
-        say("the clock is more than 24 hours ahead of the last entry: writes wait for --accept-clock or POST /v1/ops/clock");
+        say("the clock is more than 24 hours ahead of the last entry: writes wait for "
+            "--accept-clock or POST /v1/ops/clock");
     }
     wall_base_ = now;
     monotonic_base_ = options_.clock->monotonic();
@@ -198,9 +229,22 @@ ledger::Result<void> ShardImpl::open() {
     start.checkpoint_period = options_.checkpoint_period;
     start.checkpoints = options_.checkpoints;
     writer_ = std::make_unique<Writer>(
-        Writer::Parts{*state_, *log_, *views_, *vault_, *key_filter_, *witness_, queue_, *committer_, *checkpointer_, registry_,
-                      metrics_, *options_.clock, Poison(options_.disk, folder + "/poison")},
-        std::move(start));
+        Writer::Parts{
+            *state_,
+            *log_,
+            *views_,
+            *vault_,
+            *key_filter_,
+            *witness_,
+            queue_,
+            *committer_,
+            *checkpointer_,
+            registry_,
+            metrics_,
+            *options_.clock,
+            Poison(options_.disk, folder + "/poison")},
+        std::move(start)
+    );
     check_disk();
     return {};
 }
@@ -214,18 +258,28 @@ void ShardImpl::start() {
 }
 
 ledger::Result<void> ShardImpl::submit(std::unique_ptr<Job>& job) {
-    if (draining_.load(std::memory_order_relaxed)) return ledger::make_error(ErrorCode::not_ready, "The server is stopping.");
+    if (draining_.load(std::memory_order_relaxed))
+        return ledger::make_error(ErrorCode::not_ready, "The server is stopping.");
     if (job->lane != Lane::internal && dynamic_cast<WriteJob*>(job.get()) != nullptr) {
         if (clock_held_.load(std::memory_order_relaxed))
-            return ledger::make_error(ErrorCode::not_ready,
-                                      "The clock is far ahead of the ledger; an operator must accept it (--accept-clock).");
+            return ledger::make_error(
+                ErrorCode::not_ready,
+                "The clock is far ahead of the ledger; an operator must accept it (--accept-clock)."
+            );
         if (sync_stalled_.load(std::memory_order_relaxed))
-            return ledger::make_error(ErrorCode::not_ready, "The disk has not answered for 5 seconds.");
+            return ledger::make_error(
+                ErrorCode::not_ready, "The disk has not answered for 5 seconds."
+            );
         if (disk_full_.load(std::memory_order_relaxed))
-            return ledger::make_error(ErrorCode::disk_full, "The disk is nearly full: writes are refused, reads go on.");
+            return ledger::make_error(
+                ErrorCode::disk_full, "The disk is nearly full: writes are refused, reads go on."
+            );
         const ledger::Timestamp oldest = writer_->oldest_unviewed();
-        if (oldest != 0 && options_.checkpoints && writer_->last_recorded() - oldest > kViewLagMax + options_.checkpoint_period)
-            return ledger::make_error(ErrorCode::overloaded, "The server is catching up with its views.");
+        if (oldest != 0 && options_.checkpoints &&
+            writer_->last_recorded() - oldest > kViewLagMax + options_.checkpoint_period)
+            return ledger::make_error(
+                ErrorCode::overloaded, "The server is catching up with its views."
+            );
     }
     job->queued_at = options_.clock->monotonic();
     return queue_.push(job);
@@ -249,7 +303,11 @@ void ShardImpl::stop() {
     if (checkpointer_) checkpointer_->stop();
     if (started_ && witness_) {
         if (auto written = witness_->stop(); written.has_error())
-            std::fprintf(stderr, "guerdon: the last witness could not be written: %s\n", written.error().detail.c_str());
+            std::fprintf(
+                stderr,
+                "guerdon: the last witness could not be written: %s\n",
+                written.error().detail.c_str()
+            );
     }
 }
 
@@ -280,8 +338,12 @@ void ShardImpl::check_clock() {
     clock_skew_ = skew;
     if (skew > kClockJumpMax) {
         clock_held_ = true;
-        std::fprintf(stderr, "guerdon: the clock jumped ahead by %lld s: writes wait for POST /v1/ops/clock or a restart with --accept-clock\n",
-                     static_cast<long long>(skew / ledger::kMicrosPerSecond));
+        std::fprintf(
+            stderr,
+            "guerdon: the clock jumped ahead by %lld s: writes wait for POST /v1/ops/clock or a "
+            "restart with --accept-clock\n",
+            static_cast<long long>(skew / ledger::kMicrosPerSecond)
+        );
     }
 }
 
@@ -291,7 +353,8 @@ void ShardImpl::check_disk() {
     free_bytes_ = *free;
     // Some slack on the way back, so that the answer does not flap.
     if (*free < options_.disk_watermark_bytes) disk_full_ = true;
-    if (*free > options_.disk_watermark_bytes + options_.disk_watermark_bytes / 8) disk_full_ = false;
+    if (*free > options_.disk_watermark_bytes + options_.disk_watermark_bytes / 8)
+        disk_full_ = false;
 }
 
 void ShardImpl::check_sync() {
@@ -316,13 +379,19 @@ void ShardImpl::settle_due() {
         job->program = program->id;
         job->lane = Lane::internal;
         const std::string prefix = ledger::program_row_key(program->id);
-        const auto scanned = snapshot->scan(ledger::ViewFamily::due, prefix, prefix, [&](std::string_view key, std::string_view) {
-            const auto due = ledger::parse_due_key(key);
-            if (!due || due->when > now) return false;
-            ++backlog;
-            if (job->commands.size() < kSettledAtOnceMax) job->commands.emplace_back(SettleCommand{due->member});
-            return backlog < 100'000;
-        });
+        const auto scanned = snapshot->scan(
+            ledger::ViewFamily::due,
+            prefix,
+            prefix,
+            [&](std::string_view key, std::string_view) {
+                const auto due = ledger::parse_due_key(key);
+                if (!due || due->when > now) return false;
+                ++backlog;
+                if (job->commands.size() < kSettledAtOnceMax)
+                    job->commands.emplace_back(SettleCommand{due->member});
+                return backlog < 100'000;
+            }
+        );
         if (scanned.has_error() || job->commands.empty()) continue;
         metrics_.settled_members.add(job->commands.size());
         std::unique_ptr<Job> handed = std::move(job);
@@ -353,7 +422,9 @@ ShardStats ShardImpl::stats() const {
     stats.views_group = views_->applied_group().value;
     const ledger::Timestamp oldest = writer_->oldest_unviewed();
     if (oldest != 0)
-        stats.view_lag_seconds = static_cast<double>(std::max<ledger::Timestamp>(0, options_.clock->now() - oldest)) / 1e6;
+        stats.view_lag_seconds =
+            static_cast<double>(std::max<ledger::Timestamp>(0, options_.clock->now() - oldest)) /
+            1e6;
     stats.due_backlog = due_backlog_;
     stats.clock_held = clock_held_;
     stats.clock_skew_seconds = static_cast<double>(clock_skew_) / 1e6;

@@ -18,19 +18,21 @@ namespace server::engine {
 struct ShardStats {
     std::uint64_t queued_interactive = 0, queued_bulk = 0;
     std::uint64_t durable_group = 0, applied_group = 0, views_group = 0;
-    double view_lag_seconds = 0;       ///< age of the oldest group not yet in views/
-    std::uint64_t due_backlog = 0;     ///< members with something due, at the last scan
-    bool clock_held = false;           ///< the clock guard holds
+    double view_lag_seconds = 0;    ///< age of the oldest group not yet in views/
+    std::uint64_t due_backlog = 0;  ///< members with something due, at the last scan
+    bool clock_held = false;        ///< the clock guard holds
     double clock_skew_seconds = 0;
     bool disk_full = false;
     std::uint64_t free_bytes = 0;
     bool sync_stalled = false;
     bool key_filter_ready = false;
-    std::uint64_t state_bytes = 0, log_bytes = 0, views_bytes = 0, wal_bytes = 0, compaction_backlog_bytes = 0;
+    std::uint64_t state_bytes = 0, log_bytes = 0, views_bytes = 0, wal_bytes = 0,
+                  compaction_backlog_bytes = 0;
 };
 
-/// One shard: queue, writer thread, commit thread, checkpoint helper, scheduler. Everything in the data folder goes
-/// through it. Start-up order: open → (recovery, with progress) → start; stop drains, syncs, checkpoints.
+/// One shard: queue, writer thread, commit thread, checkpoint helper, scheduler. Everything in the
+/// data folder goes through it. Start-up order: open → (recovery, with progress) → start; stop
+/// drains, syncs, checkpoints.
 class Shard {
 public:
     struct Options {
@@ -38,26 +40,31 @@ public:
         std::shared_ptr<ledger::Disk> disk;
         std::shared_ptr<const ledger::Clock> clock;
         std::uint64_t memory_bytes_max = std::uint64_t{4} << 30;
-        std::uint64_t disk_watermark_bytes = std::uint64_t{512} << 20;  ///< writes are refused below this much free space
-        std::uint32_t queue_commands_max = 65'536;                       ///< per program and lane
+        std::uint64_t disk_watermark_bytes =
+            std::uint64_t{512} << 20;  ///< writes are refused below this much free space
+        std::uint32_t queue_commands_max = 65'536;  ///< per program and lane
         std::uint64_t queue_bytes_max = std::uint64_t{128} << 20;
         ledger::Timestamp checkpoint_period = ledger::kMicrosPerSecond;
         bool accept_clock = false;
         bool accept_loss = false;
         bool sync = true;
         bool checkpoints = true;  ///< false: only `bench` (to see what they cost)
-        std::function<void(const std::string& line)> progress;  ///< start-up messages for the operator
+        std::function<void(const std::string& line)>
+            progress;  ///< start-up messages for the operator
     };
 
-    /// Errors in precedence order: folder_in_use, no_keyring, newer_format, corrupt, behind_witness, io_error.
+    /// Errors in precedence order: folder_in_use, no_keyring, newer_format, corrupt,
+    /// behind_witness, io_error.
     static ledger::Result<std::unique_ptr<Shard>> open(Options options, CompletionSink& sink);
     virtual ~Shard() = default;
 
     virtual void start() = 0;
-    /// Takes the job, or answers why not: overloaded, not_ready (clock guard, sync stalled, draining), disk_full.
-    /// Reads are refused only with overloaded. On error `job` is left untouched.
+    /// Takes the job, or answers why not: overloaded, not_ready (clock guard, sync stalled,
+    /// draining), disk_full. Reads are refused only with overloaded. On error `job` is left
+    /// untouched.
     virtual ledger::Result<void> submit(std::unique_ptr<Job>& job) = 0;
-    /// Refuses new work, finishes what is queued, syncs, writes a last checkpoint and the exact witness.
+    /// Refuses new work, finishes what is queued, syncs, writes a last checkpoint and the exact
+    /// witness.
     virtual void stop() = 0;
 
     [[nodiscard]] virtual std::shared_ptr<const Registry> registry() const = 0;

@@ -5,8 +5,9 @@
 #include <cstdlib>
 #include <exception>
 #include <new>
-#include <unistd.h>
 #include <utility>
+
+#include <unistd.h>
 
 #include "ledger/base/invariant.hpp"
 #include "ledger/entry_codec.hpp"
@@ -23,7 +24,8 @@ namespace {
 
 constexpr std::uint32_t kGroupCommandsMax = 4'096;
 constexpr std::size_t kGroupBytesMax = std::size_t{1} << 20;
-/// Reads taken between two groups, so that they never hold up more than about a quarter of the writer's time.
+/// Reads taken between two groups, so that they never hold up more than about a quarter of the
+/// writer's time.
 constexpr std::uint32_t kReadsMax = 256;
 constexpr ledger::Timestamp kIdleWait = 200'000;
 constexpr ledger::Timestamp kBusyWait = 20'000;
@@ -50,7 +52,9 @@ void Writer::run() {
     bool closed = false;
     while (!closed) {
         const bool copying = parts_.state.checkpoint_running() && !checkpoint_handed_over_;
-        const ledger::Timestamp wait = copying ? 0 : parts_.state.dirty_rows() > 0 ? kBusyWait : kIdleWait;
+        const ledger::Timestamp wait = copying                         ? 0
+                                       : parts_.state.dirty_rows() > 0 ? kBusyWait
+                                                                       : kIdleWait;
         JobQueue::Drained drained = parts_.queue.drain(kGroupCommandsMax, kReadsMax, wait);
         const std::size_t commands = drained.writes.size();
         closed = drained.empty() && parts_.queue.closed();
@@ -69,7 +73,9 @@ void Writer::run() {
 void Writer::process(JobQueue::Drained drained) {
     const ledger::Timestamp monotonic = parts_.clock.monotonic();
     for (auto& job : drained.writes) {
-        parts_.metrics.queue_micros.record(static_cast<std::uint64_t>(std::max<ledger::Timestamp>(0, monotonic - job->queued_at)));
+        parts_.metrics.queue_micros.record(
+            static_cast<std::uint64_t>(std::max<ledger::Timestamp>(0, monotonic - job->queued_at))
+        );
         run_job(static_cast<WriteJob&>(*job));
         if (job->lane != Lane::internal) finished_.push_back(std::move(job));
         if (group_open_ && builder_.bytes() >= kGroupBytesMax) finish_group(false);
@@ -87,9 +93,12 @@ void Writer::run_job(WriteJob& job) {
     if (!group_open_) begin_group();
     ledger::Timestamp begin = parts_.clock.monotonic();
     ledger::Timestamp applied = apply_micros_;
-    // What a job takes beside sealing and applying is deciding; measured a job, not a command, for its cost.
+    // What a job takes beside sealing and applying is deciding; measured a job, not a command, for
+    // its cost.
     const auto note_decided = [&] {
-        decide_micros_ += std::max<ledger::Timestamp>(0, parts_.clock.monotonic() - begin - (apply_micros_ - applied));
+        decide_micros_ += std::max<ledger::Timestamp>(
+            0, parts_.clock.monotonic() - begin - (apply_micros_ - applied)
+        );
     };
     for (std::size_t i = 0; i < job.commands.size(); ++i) {
         decide_command(job, i);
@@ -106,7 +115,9 @@ void Writer::run_job(WriteJob& job) {
     parts_.metrics.commands.add(job.commands.size());
 }
 
-bool Writer::decide_guarded(const DecideContext& context, const Command& command, Outcome& outcome) {
+bool Writer::decide_guarded(
+    const DecideContext& context, const Command& command, Outcome& outcome
+) {
     const auto fail = [&](ErrorCode code, const char* detail) {
         overlay_.reset();
         parts_.state.misses().clear();
@@ -128,7 +139,8 @@ bool Writer::decide_guarded(const DecideContext& context, const Command& command
         return fail(ErrorCode::overloaded, "The server is short of memory.");
     } catch (const std::exception& error) {
         parts_.metrics.poison.add();
-        if (hash != nullptr) parts_.poison.add(command, *hash, error.what(), parts_.clock.monotonic());
+        if (hash != nullptr)
+            parts_.poison.add(command, *hash, error.what(), parts_.clock.monotonic());
         return fail(ErrorCode::internal, "The command could not be decided; it changed nothing.");
     }
 }
@@ -139,15 +151,25 @@ void Writer::decide_command(WriteJob& job, std::size_t index) {
     if (const ledger::Hash16* hash = request_hash(command);
         hash != nullptr && parts_.poison.refuses(*hash, parts_.clock.monotonic())) {
         outcome.status = Status::refused;
-        outcome.error = ledger::make_error(ErrorCode::internal, "The command could not be decided a moment ago; it changed nothing.");
+        outcome.error = ledger::make_error(
+            ErrorCode::internal,
+            "The command could not be decided a moment ago; it changed nothing."
+        );
         parts_.metrics.refused(outcome.error.code);
         return;
     }
-    const bool system = std::holds_alternative<PutProgramCommand>(command) || std::holds_alternative<CreateKeyCommand>(command) ||
+    const bool system = std::holds_alternative<PutProgramCommand>(command) ||
+                        std::holds_alternative<CreateKeyCommand>(command) ||
                         std::holds_alternative<RevokeKeyCommand>(command);
-    const DecideContext context{parts_.state, rule_sets_, system ? ledger::kSystemProgram : job.program, job.actor, recorded_at_};
+    const DecideContext context{
+        parts_.state,
+        rule_sets_,
+        system ? ledger::kSystemProgram : job.program,
+        job.actor,
+        recorded_at_};
     if (!system && parts_.state.program(job.program) == nullptr) {
-        outcome.error = ledger::make_error(ErrorCode::program_not_found, "There is no such program.");
+        outcome.error =
+            ledger::make_error(ErrorCode::program_not_found, "There is no such program.");
         return;
     }
     if (!decide_guarded(context, command, outcome)) {
@@ -182,17 +204,22 @@ void Writer::decide_command(WriteJob& job, std::size_t index) {
             answer_known(context.program, outcome);
         }
     }
-    if (outcome.status == Status::rejected || outcome.status == Status::refused) parts_.metrics.refused(outcome.error.code);
+    if (outcome.status == Status::rejected || outcome.status == Status::refused)
+        parts_.metrics.refused(outcome.error.code);
 }
 
 void Writer::fetch_missing() {
     parts_.metrics.fetched_rows.add(parts_.state.misses().rows.size());
-    const auto fetched = ledger::Replay::fetch(parts_.state, &parts_.views, [this](ledger::ProgramId program, ledger::Seq seq) {
-        return find_entry(program, seq);
-    });
+    const auto fetched = ledger::Replay::fetch(
+        parts_.state,
+        &parts_.views,
+        [this](ledger::ProgramId program, ledger::Seq seq) { return find_entry(program, seq); }
+    );
     if (fetched.has_error()) {
         // A row that cannot be read is rot: what follows from it would be wrong for ever.
-        std::fprintf(stderr, "guerdon: a stored row cannot be read: %s\n", fetched.error().detail.c_str());
+        std::fprintf(
+            stderr, "guerdon: a stored row cannot be read: %s\n", fetched.error().detail.c_str()
+        );
         std::fflush(stderr);
         _exit(70);
     }
@@ -200,8 +227,10 @@ void Writer::fetch_missing() {
 
 ledger::Result<std::string> Writer::find_entry(ledger::ProgramId program, ledger::Seq seq) const {
     for (auto it = open_entries_.rbegin(); it != open_entries_.rend(); ++it)
-        if (it->program == program && it->seq == seq) return open_bytes_.substr(it->offset, it->size);
-    if (const auto recent = parts_.log.find_in_ring(program, seq)) return std::string(recent->bytes);
+        if (it->program == program && it->seq == seq)
+            return open_bytes_.substr(it->offset, it->size);
+    if (const auto recent = parts_.log.find_in_ring(program, seq))
+        return std::string(recent->bytes);
     return parts_.log.find(program, seq);
 }
 
@@ -213,7 +242,9 @@ bool Writer::append_set(const Command& command, Outcome& outcome) {
         if (const ledger::Hash16* hash = request_hash(command))
             parts_.poison.add(command, *hash, why.detail, parts_.clock.monotonic());
         outcome.status = Status::refused;
-        decision_.error = ledger::make_error(ErrorCode::internal, "The decision did not pass its own check; it changed nothing.");
+        decision_.error = ledger::make_error(
+            ErrorCode::internal, "The decision did not pass its own check; it changed nothing."
+        );
         outcome.error = decision_.error;
         decision_.kind = Decision::Kind::refused;
         return false;
@@ -224,7 +255,8 @@ bool Writer::append_set(const Command& command, Outcome& outcome) {
         ledger::Entry& entry = decision_.entry(i);
         const auto legal = size == 1 ? parts_.state.check(entry) : overlay_.check(entry);
         if (legal.has_error()) return fail(legal.error());
-        if (size > 1 && i + 1 < size) overlay_.apply(entry, entry.personal.empty() ? nullptr : &decision_.blind);
+        if (size > 1 && i + 1 < size)
+            overlay_.apply(entry, entry.personal.empty() ? nullptr : &decision_.blind);
     }
     if (size > 1) overlay_.reset();
     if (!group_open_) {
@@ -252,8 +284,13 @@ void Writer::seal_entry(ledger::Entry& entry) {
         std::fflush(stderr);
         _exit(70);
     };
-    if (entry.kind == EntryKind::member && parts_.state.program(entry.program)->last_member.value < entry.member.value) {
-        ledger::seal(entry.personal, parts_.vault.new_member_key(entry.program, entry.member, key_rows_), sealed_);
+    if (entry.kind == EntryKind::member &&
+        parts_.state.program(entry.program)->last_member.value < entry.member.value) {
+        ledger::seal(
+            entry.personal,
+            parts_.vault.new_member_key(entry.program, entry.member, key_rows_),
+            sealed_
+        );
     } else {
         auto key = parts_.vault.key_for(entry.program, entry.sealed_for);
         if (key.has_error()) return fail(key.error());
@@ -278,8 +315,10 @@ void Writer::append_entry(ledger::Entry& entry, const ledger::BlindHashes* blind
     completed_.clear();
     ledger::MerkleTree& tree = trees_[entry.program];
     tree.append(bytes, &completed_);
-    for (const ledger::TreeNode& node : completed_) parts_.state.append(ledger::tree_row(entry.program, node));
-    if (std::find(grown_.begin(), grown_.end(), entry.program) == grown_.end()) grown_.push_back(entry.program);
+    for (const ledger::TreeNode& node : completed_)
+        parts_.state.append(ledger::tree_row(entry.program, node));
+    if (std::find(grown_.begin(), grown_.end(), entry.program) == grown_.end())
+        grown_.push_back(entry.program);
     parts_.state.apply(entry, blind);
     if (entry.has_key_hash) parts_.key_filter.add(entry.key_hash);
     if (entry.has_natural_hash) parts_.key_filter.add(entry.natural_hash);
@@ -328,14 +367,17 @@ void Writer::finish_group(bool last) {
             patch.outcome->entry = group->bytes(group->entries()[patch.entry]);
             patch.outcome->keep = group;
         }
-        for (ledger::ViewRecord& row : ledger::seqidx_records(*group)) parts_.state.append(std::move(row));
+        for (ledger::ViewRecord& row : ledger::seqidx_records(*group))
+            parts_.state.append(std::move(row));
         parts_.log.append(group);
         last_group_ = group->id();
         last_recorded_.store(recorded_at_, std::memory_order_relaxed);
-        for (const std::string_view value : group->values()) parts_.metrics.log_value_bytes.add(value.size());
+        for (const std::string_view value : group->values())
+            parts_.metrics.log_value_bytes.add(value.size());
 
         const ledger::EntryLocation& end = group->entries().back();
-        const ledger::WitnessPosition position{group->shard(), group->id(), end.program, end.seq, trees_[end.program].root()};
+        const ledger::WitnessPosition position{
+            group->shard(), group->id(), end.program, end.seq, trees_[end.program].root()};
         std::shared_ptr<const Registry> registry;
         if (registry_changed_) registry = make_registry(parts_.state, parts_.vault, rule_sets_);
         registry_changed_ = false;
@@ -372,9 +414,18 @@ void Writer::run_reads(std::vector<std::unique_ptr<Job>> reads) {
     for (auto& job : reads) {
         auto& read = static_cast<ReadJob&>(*job);
         const auto tree = trees_.find(read.program);
-        const Reads context(parts_.state, parts_.vault, parts_.views, read.program, now, tree == trees_.end() ? nullptr : &tree->second);
-        if (const ledger::Program* program = parts_.state.program(read.program)) read.as_of = program->last_seq;
-        for (int attempt = 0; attempt < 64 && !read.read(context); ++attempt) fetch_missing();
+        const Reads context(
+            parts_.state,
+            parts_.vault,
+            parts_.views,
+            read.program,
+            now,
+            tree == trees_.end() ? nullptr : &tree->second
+        );
+        if (const ledger::Program* program = parts_.state.program(read.program))
+            read.as_of = program->last_seq;
+        for (int attempt = 0; attempt < 64 && !read.read(context); ++attempt)
+            fetch_missing();
         parts_.state.misses().clear();
         parts_.metrics.reads.add();
         finished_.push_back(std::move(job));
@@ -387,7 +438,9 @@ void Writer::advance_checkpoint(std::size_t commands) {
         state.checkpoint_ingested();
         checkpoint_handed_over_ = false;
         checkpoint_ended_ = parts_.clock.monotonic();
-        parts_.metrics.checkpoint_micros.record(static_cast<std::uint64_t>(checkpoint_ended_ - checkpoint_cut_at_));
+        parts_.metrics.checkpoint_micros.record(
+            static_cast<std::uint64_t>(checkpoint_ended_ - checkpoint_cut_at_)
+        );
         oldest_unviewed_.store(first_after_cut_, std::memory_order_relaxed);
     }
     if (!checkpoints_) return;
@@ -397,7 +450,8 @@ void Writer::advance_checkpoint(std::size_t commands) {
             checkpoint_handed_over_ = true;
         }
     } else if (state.dirty_rows() > 0 && parts_.clock.monotonic() - checkpoint_ended_ >= checkpoint_period_) {
-        for (const ledger::ProgramId program : grown_) state.append(ledger::frontier_row(program, trees_[program]));
+        for (const ledger::ProgramId program : grown_)
+            state.append(ledger::frontier_row(program, trees_[program]));
         grown_.clear();
         checkpoint_group_ = last_group_;
         state.cut(last_group_);
@@ -408,8 +462,9 @@ void Writer::advance_checkpoint(std::size_t commands) {
     state_bytes_.store(state.memory_bytes(), std::memory_order_relaxed);
 }
 
-std::shared_ptr<const Registry> Writer::make_registry(const ledger::State& state, ledger::KeyVault& vault,
-                                                      const CompiledVersions& rule_sets) {
+std::shared_ptr<const Registry> Writer::make_registry(
+    const ledger::State& state, ledger::KeyVault& vault, const CompiledVersions& rule_sets
+) {
     auto registry = std::make_shared<Registry>();
     for (const ledger::ProgramId id : state.programs()) {
         if (id == ledger::kSystemProgram) continue;

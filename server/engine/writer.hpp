@@ -27,8 +27,9 @@
 
 namespace server::engine {
 
-/// The writer thread's work: drain, decide, check, append, apply, hand over to the committer, copy a slice of the
-/// checkpoint. Everything it owns is touched by that thread only, unless said otherwise.
+/// The writer thread's work: drain, decide, check, append, apply, hand over to the committer, copy
+/// a slice of the checkpoint. Everything it owns is touched by that thread only, unless said
+/// otherwise.
 class Writer {
 public:
     struct Parts {
@@ -56,17 +57,25 @@ public:
     };
     Writer(Parts parts, Start start);
 
-    /// The thread's body; returns after the queue was closed and drained, with everything durable and in views/.
+    /// The thread's body; returns after the queue was closed and drained, with everything durable
+    /// and in views/.
     void run();
 
     /// Wall-clock time of the oldest applied group that is not in views/; 0: none. Any thread.
-    [[nodiscard]] ledger::Timestamp oldest_unviewed() const { return oldest_unviewed_.load(std::memory_order_relaxed); }
-    [[nodiscard]] std::uint64_t state_bytes() const { return state_bytes_.load(std::memory_order_relaxed); }
-    [[nodiscard]] ledger::Timestamp last_recorded() const { return last_recorded_.load(std::memory_order_relaxed); }
+    [[nodiscard]] ledger::Timestamp oldest_unviewed() const {
+        return oldest_unviewed_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::uint64_t state_bytes() const {
+        return state_bytes_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] ledger::Timestamp last_recorded() const {
+        return last_recorded_.load(std::memory_order_relaxed);
+    }
 
     /// The programs and keys of a state, for the edge.
-    static std::shared_ptr<const Registry> make_registry(const ledger::State& state, ledger::KeyVault& vault,
-                                                         const CompiledVersions& rule_sets);
+    static std::shared_ptr<const Registry> make_registry(
+        const ledger::State& state, ledger::KeyVault& vault, const CompiledVersions& rule_sets
+    );
 
 private:
     struct OpenEntry {
@@ -126,8 +135,8 @@ private:
     ledger::Timestamp checkpoint_cut_at_ = 0;  ///< monotonic
     bool checkpoint_handed_over_ = false;
     ledger::GroupId checkpoint_group_;
-    ledger::Timestamp first_after_cut_ = 0;    ///< recorded_at of the first group after the cut
-    std::vector<ledger::ProgramId> grown_;     ///< programs whose tree grew since the last cut
+    ledger::Timestamp first_after_cut_ = 0;  ///< recorded_at of the first group after the cut
+    std::vector<ledger::ProgramId> grown_;   ///< programs whose tree grew since the last cut
 
     std::atomic<ledger::Timestamp> oldest_unviewed_{0};
     std::atomic<std::uint64_t> state_bytes_{0};

@@ -13,9 +13,32 @@ using net::Method;
 namespace {
 
 enum class Route : std::size_t {
-    post_events, get_event, put_member, get_member, find_members, get_balances, get_member_entries, get_lots,
-    post_adjustment, get_entry, get_checkpoint, list_programs, put_program, get_program, list_versions, get_version,
-    validate, post_key, list_keys, delete_key, accept_clock, healthz, readyz, metrics, openapi, docs,
+    post_events,
+    get_event,
+    put_member,
+    get_member,
+    find_members,
+    get_balances,
+    get_member_entries,
+    get_lots,
+    post_adjustment,
+    get_entry,
+    get_checkpoint,
+    list_programs,
+    put_program,
+    get_program,
+    list_versions,
+    get_version,
+    validate,
+    post_key,
+    list_keys,
+    delete_key,
+    accept_clock,
+    healthz,
+    readyz,
+    metrics,
+    openapi,
+    docs,
 };
 
 constexpr std::string_view kBatch = "application/cloudevents-batch+json";
@@ -30,7 +53,9 @@ Router make_router() {
     const auto add = [&](Method method, std::string_view path, Route route) {
         router.add(method, path, static_cast<std::size_t>(route));
     };
-    const auto under = [&](Method method, std::string path, Route route) { add(method, "/v1/programs/{program}" + path, route); };
+    const auto under = [&](Method method, std::string path, Route route) {
+        add(method, "/v1/programs/{program}" + path, route);
+    };
     under(Method::post, "/events", Route::post_events);
     under(Method::get, "/events", Route::get_event);
     under(Method::put, "/members/{member}", Route::put_member);
@@ -72,18 +97,24 @@ void JobSink::deliver(std::vector<std::unique_ptr<engine::Job>> done) {
             completable->complete(std::move(job));
             continue;
         }
-        batch.add(queue, [completable, owned = std::move(job)]() mutable { completable->complete(std::move(owned)); });
+        batch.add(queue, [completable, owned = std::move(job)]() mutable {
+            completable->complete(std::move(owned));
+        });
     }
     batch.deliver();
 }
 
 struct Api::Impl {
     Impl(engine::Shard& shard_, Options given)
-        : options(std::move(given)), pool(2), services{shard_, options, pool}, router(make_router()) {}
+        : options(std::move(given)),
+          pool(2),
+          services{shard_, options, pool},
+          router(make_router()) {}
 
     void dispatch(Route route, Call call);
     void public_route(Route route, net::Respond respond);
-    /// Who calls, and of which program. Errors in precedence order: rate_limited, unauthenticated, program_not_found.
+    /// Who calls, and of which program. Errors in precedence order: rate_limited, unauthenticated,
+    /// program_not_found.
     ledger::Result<Caller> admit(const engine::Registry& registry, const net::RequestHead& head);
 
     const Options options;
@@ -93,10 +124,14 @@ struct Api::Impl {
     const Router router;
 };
 
-ledger::Result<Caller> Api::Impl::admit(const engine::Registry& registry, const net::RequestHead& head) {
+ledger::Result<Caller> Api::Impl::admit(
+    const engine::Registry& registry, const net::RequestHead& head
+) {
     const ledger::Timestamp now = options.clock->monotonic();
     if (failures.blocked(head.peer, now))
-        return ledger::make_error(ErrorCode::rate_limited, "Too many requests with a wrong key came from this address.");
+        return ledger::make_error(
+            ErrorCode::rate_limited, "Too many requests with a wrong key came from this address."
+        );
     auto caller = authenticate(registry, head);
     if (caller.has_error()) failures.failed(head.peer, now);
     return caller;
@@ -150,14 +185,16 @@ void Api::Impl::dispatch(Route route, Call call) {
     }
 }
 
-Api::Api(engine::Shard& shard, Options options) : impl_(std::make_unique<Impl>(shard, std::move(options))) {}
+Api::Api(engine::Shard& shard, Options options)
+    : impl_(std::make_unique<Impl>(shard, std::move(options))) {}
 
 Api::~Api() = default;
 
 net::BodyPlan Api::plan(const net::RequestHead& head) {
     if (head.method == Method::post) {
         const std::string_view type = head.media_type();
-        if (net::equals_ignoring_case(type, kBatch)) return net::BodyPlan::buffer(impl_->options.batch_body_bytes_max);
+        if (net::equals_ignoring_case(type, kBatch))
+            return net::BodyPlan::buffer(impl_->options.batch_body_bytes_max);
         if (net::equals_ignoring_case(type, kNdjson)) {
             const auto match = impl_->router.find(head.method, head.path);
             if (!match.has_error() && static_cast<Route>((*match).route) == Route::post_events)
@@ -180,15 +217,20 @@ void Api::handle(const net::Request& request, net::Respond respond) {
     const bool makes_program = route == Route::put_program || route == Route::validate;
     if ((*match).parameters.count > 0) {
         call.program = registry->find((*match).parameters[0]);
-        const bool foreign = call.caller.program != ledger::kSystemProgram && (call.program == nullptr || call.program->id != call.caller.program);
+        const bool foreign = call.caller.program != ledger::kSystemProgram &&
+                             (call.program == nullptr || call.program->id != call.caller.program);
         // A key of one program learns nothing about others, not even that they exist.
         if (foreign || (call.program == nullptr && !makes_program))
-            return call.refuse(ledger::make_error(ErrorCode::program_not_found, "There is no such program."));
+            return call.refuse(
+                ledger::make_error(ErrorCode::program_not_found, "There is no such program.")
+            );
     }
     impl_->dispatch(route, std::move(call));
 }
 
-std::shared_ptr<net::BodyStream> Api::open_stream(const net::RequestHead& head, net::Respond respond) {
+std::shared_ptr<net::BodyStream> Api::open_stream(
+    const net::RequestHead& head, net::Respond respond
+) {
     const auto refuse = [&](const ledger::Error& error) -> std::shared_ptr<net::BodyStream> {
         respond(error_response(error));
         return nullptr;
@@ -199,11 +241,17 @@ std::shared_ptr<net::BodyStream> Api::open_stream(const net::RequestHead& head, 
     auto caller = impl_->admit(*registry, head);
     if (caller.has_error()) return refuse(caller.error());
     const engine::ProgramInfo* program = registry->find((*match).parameters[0]);
-    if (program == nullptr || (caller->program != ledger::kSystemProgram && caller->program != program->id))
-        return refuse(ledger::make_error(ErrorCode::program_not_found, "There is no such program."));
+    if (program == nullptr ||
+        (caller->program != ledger::kSystemProgram && caller->program != program->id))
+        return refuse(ledger::make_error(ErrorCode::program_not_found, "There is no such program.")
+        );
     if (!caller->may(Scope::events_write))
-        return refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write."));
-    return open_event_stream(impl_->services, *caller, std::move(registry), *program, std::move(respond));
+        return refuse(
+            ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write.")
+        );
+    return open_event_stream(
+        impl_->services, *caller, std::move(registry), *program, std::move(respond)
+    );
 }
 
 net::Response Api::error(ledger::ErrorCode code) {

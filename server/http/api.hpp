@@ -14,8 +14,8 @@
 
 namespace server::http {
 
-/// Takes finished jobs from the engine to the io threads that own their connections. Give it to Shard::open, before
-/// there is an Api.
+/// Takes finished jobs from the engine to the io threads that own their connections. Give it to
+/// Shard::open, before there is an Api.
 class JobSink final : public engine::CompletionSink {
 public:
     void deliver(std::vector<std::unique_ptr<engine::Job>> done) override;
@@ -40,7 +40,8 @@ public:
 
     net::BodyPlan plan(const net::RequestHead& head) override;
     void handle(const net::Request& request, net::Respond respond) override;
-    std::shared_ptr<net::BodyStream> open_stream(const net::RequestHead& head, net::Respond respond) override;
+    std::shared_ptr<net::BodyStream> open_stream(const net::RequestHead& head, net::Respond respond)
+        override;
     net::Response error(ledger::ErrorCode code) override;
 
 private:

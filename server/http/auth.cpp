@@ -1,6 +1,7 @@
 #include "server/http/auth.hpp"
 
 #include <array>
+
 #include <sodium.h>
 
 #include "ledger/random.hpp"
@@ -12,8 +13,15 @@ using ledger::ErrorCode;
 
 namespace {
 
-constexpr std::array<std::string_view, 8> kScopes{"events:write", "events:backfill", "members:read", "members:write",
-                                                  "points:write", "program:write",   "reports:read", "admin"};
+constexpr std::array<std::string_view, 8> kScopes{
+    "events:write",
+    "events:backfill",
+    "members:read",
+    "members:write",
+    "points:write",
+    "program:write",
+    "reports:read",
+    "admin"};
 
 constexpr std::uint32_t bit(Scope scope) {
     return 1u << static_cast<unsigned>(scope);
@@ -64,15 +72,25 @@ void FailureLimiter::failed(std::string_view peer, ledger::Timestamp monotonic) 
     ++window.failures;
 }
 
-ledger::Result<Caller> authenticate(const engine::Registry& registry, const net::RequestHead& head) {
+ledger::Result<Caller> authenticate(
+    const engine::Registry& registry, const net::RequestHead& head
+) {
     const std::string_view header = head.header("authorization");
     constexpr std::string_view kBearer = "Bearer ";
-    if (header.empty()) return ledger::make_error(ErrorCode::unauthenticated, "Give an API key: Authorization: Bearer gk_…");
-    if (header.size() <= kBearer.size() || !net::equals_ignoring_case(header.substr(0, kBearer.size()), kBearer))
-        return ledger::make_error(ErrorCode::unauthenticated, "The Authorization header must be: Bearer gk_…");
+    if (header.empty())
+        return ledger::make_error(
+            ErrorCode::unauthenticated, "Give an API key: Authorization: Bearer gk_…"
+        );
+    if (header.size() <= kBearer.size() ||
+        !net::equals_ignoring_case(header.substr(0, kBearer.size()), kBearer))
+        return ledger::make_error(
+            ErrorCode::unauthenticated, "The Authorization header must be: Bearer gk_…"
+        );
     const auto found = registry.keys.find(secret_hash(header.substr(kBearer.size())));
     if (found == registry.keys.end() || found->second.revoked || found->second.kind != 1)
-        return ledger::make_error(ErrorCode::unauthenticated, "This API key is not known or was revoked.");
+        return ledger::make_error(
+            ErrorCode::unauthenticated, "This API key is not known or was revoked."
+        );
     return Caller{found->second.id, found->second.program, scope_bits(found->second)};
 }
 
@@ -80,7 +98,13 @@ std::string make_secret(std::uint8_t kind) {
     std::array<std::uint8_t, 32> bytes{};
     ledger::random_bytes(bytes);
     std::array<char, 64> text{};
-    sodium_bin2base64(text.data(), text.size(), bytes.data(), bytes.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_bin2base64(
+        text.data(),
+        text.size(),
+        bytes.data(),
+        bytes.size(),
+        sodium_base64_VARIANT_URLSAFE_NO_PADDING
+    );
     return std::string(kind == 2 ? "pk_" : "gk_") + text.data();
 }
 

@@ -16,7 +16,14 @@ namespace server::http {
 
 /// What a key may do. `admin` may do everything; `events_backfill` includes `events_write`.
 enum class Scope : std::uint8_t {
-    events_write, events_backfill, members_read, members_write, points_write, program_write, reports_read, admin,
+    events_write,
+    events_backfill,
+    members_read,
+    members_write,
+    points_write,
+    program_write,
+    reports_read,
+    admin,
 };
 /// "events:write" …
 [[nodiscard]] std::string_view name(Scope scope);
@@ -48,7 +55,9 @@ private:
 };
 
 /// `Authorization: Bearer gk_…` → caller. Errors: unauthenticated.
-[[nodiscard]] ledger::Result<Caller> authenticate(const engine::Registry& registry, const net::RequestHead& head);
+[[nodiscard]] ledger::Result<Caller> authenticate(
+    const engine::Registry& registry, const net::RequestHead& head
+);
 
 /// A new secret: "gk_" or "pk_" and 32 random bytes in base64url.
 [[nodiscard]] std::string make_secret(std::uint8_t kind);

@@ -28,8 +28,8 @@ public:
     }
 };
 
-/// A read with the answer that it owes. `look` runs on the writer and copies what `render` needs; `render` runs on the
-/// connection's io thread, or on the read pool if it has to read stored rows.
+/// A read with the answer that it owes. `look` runs on the writer and copies what `render` needs;
+/// `render` runs on the connection's io thread, or on the read pool if it has to read stored rows.
 class HttpRead final : public engine::ReadJob, public Completable {
 public:
     net::Respond respond;

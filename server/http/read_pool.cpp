@@ -7,7 +7,8 @@
 namespace server::http {
 
 ReadPool::ReadPool(unsigned threads) {
-    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+    for (unsigned i = 0; i < threads; ++i)
+        threads_.emplace_back([this] { run(); });
 }
 
 ReadPool::~ReadPool() {
@@ -16,7 +17,8 @@ ReadPool::~ReadPool() {
         stopping_ = true;
     }
     changed_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
+    for (std::thread& thread : threads_)
+        thread.join();
 }
 
 bool ReadPool::post(Work work, std::chrono::milliseconds delay) {

@@ -11,7 +11,8 @@
 
 namespace server::http {
 
-/// A few threads for work that an io thread must not do: reading stored rows, compiling programs, waiting. Bounded.
+/// A few threads for work that an io thread must not do: reading stored rows, compiling programs,
+/// waiting. Bounded.
 class ReadPool {
 public:
     using Work = net::UniqueFunction<void()>;
@@ -23,7 +24,9 @@ public:
 
     static constexpr std::size_t kWorkMax = 8'192;
     /// False if too much waits; `work` is dropped then. Runs not before `delay` has passed.
-    [[nodiscard]] bool post(Work work, std::chrono::milliseconds delay = std::chrono::milliseconds(0));
+    [[nodiscard]] bool post(
+        Work work, std::chrono::milliseconds delay = std::chrono::milliseconds(0)
+    );
 
 private:
     using Instant = std::chrono::steady_clock::time_point;
@@ -31,7 +34,9 @@ private:
         Instant due;
         std::uint64_t order = 0;
         mutable Work work;
-        bool operator<(const Item& other) const { return std::tie(other.due, other.order) < std::tie(due, order); }
+        bool operator<(const Item& other) const {
+            return std::tie(other.due, other.order) < std::tie(due, order);
+        }
     };
     void run();
 

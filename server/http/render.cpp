@@ -31,24 +31,33 @@ const ledger::LotGrant* granted(const ledger::Entry& entry, std::uint32_t lot) {
 
 std::string_view currency_id(const engine::ProgramInfo& program, std::uint16_t number) {
     for (auto it = program.rule_sets.rbegin(); it != program.rule_sets.rend(); ++it)
-        if (it->second && number < it->second->currencies().size()) return it->second->currencies()[number].id;
+        if (it->second && number < it->second->currencies().size())
+            return it->second->currencies()[number].id;
     return {};
 }
 
-void write_awards(JsonWriter& json, const engine::ProgramInfo& program, const ledger::Entry& entry, std::string_view member) {
+void write_awards(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const ledger::Entry& entry,
+    std::string_view member
+) {
     json.key("awards").begin_array();
     for (const ledger::RuleOutcome& outcome : entry.event.rules) {
         const bool awarded = outcome.code == ledger::RuleCode::awarded;
-        if (!awarded && (outcome.code != ledger::RuleCode::refunded || outcome.posted == 0)) continue;
+        if (!awarded && (outcome.code != ledger::RuleCode::refunded || outcome.posted == 0))
+            continue;
         json.begin_object().field("rule", outcome.rule);
         if (!member.empty()) json.field("member", member);
-        json.field("currency", currency_id(program, outcome.currency)).field("amount", outcome.posted);
+        json.field("currency", currency_id(program, outcome.currency))
+            .field("amount", outcome.posted);
         json.field("reason", outcome.reason);
         if (!awarded) {
             json.field("state", "taken_back");
         } else if (const ledger::LotGrant* lot = granted(entry, outcome.lot)) {
             json.field("state", lot_state(entry, *lot));
-            if (lot->activates_at > entry.recorded_at) json.time_field("activates_at", lot->activates_at);
+            if (lot->activates_at > entry.recorded_at)
+                json.time_field("activates_at", lot->activates_at);
             if (lot->expires_at != ledger::kNever) json.time_field("expires_at", lot->expires_at);
         }
         json.end_object();
@@ -56,10 +65,16 @@ void write_awards(JsonWriter& json, const engine::ProgramInfo& program, const le
     json.end_array();
 }
 
-void write_balance(JsonWriter& json, const engine::ProgramInfo& program, const ledger::Balance& balance, std::string_view member) {
+void write_balance(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const ledger::Balance& balance,
+    std::string_view member
+) {
     json.begin_object();
     if (!member.empty()) json.field("member", member);
-    json.field("currency", currency_id(program, balance.currency)).field("available", balance.available);
+    json.field("currency", currency_id(program, balance.currency))
+        .field("available", balance.available);
     json.field("pending", balance.pending).field("held", balance.held).field("debt", balance.debt);
     json.end_object();
 }
@@ -75,21 +90,31 @@ engine::Status status_of(const ledger::Entry& entry) {
 
 namespace {
 
-void write_accepted(JsonWriter& json, const engine::ProgramInfo& program, const engine::Outcome& outcome, std::string_view member) {
-    json.begin_object().field("status", engine::name(outcome.status)).field("seq", outcome.seq.value);
+void write_accepted(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const engine::Outcome& outcome,
+    std::string_view member
+) {
+    json.begin_object()
+        .field("status", engine::name(outcome.status))
+        .field("seq", outcome.seq.value);
     ledger::OwnedEntry& owned = decode_scratch();
     if (outcome.entry.empty() || ledger::decode_into(outcome.entry, owned).has_error()) {
         json.end_object();
         return;
     }
     const ledger::Entry& entry = owned.entry;
-    const std::string_view shown = outcome.other_member || entry.member.none() ? std::string_view{} : member;
+    const std::string_view shown =
+        outcome.other_member || entry.member.none() ? std::string_view{} : member;
     if (!shown.empty()) json.field("member", shown);
-    if (outcome.status == engine::Status::duplicate) json.field("first_status", engine::name(status_of(entry)));
+    if (outcome.status == engine::Status::duplicate)
+        json.field("first_status", engine::name(status_of(entry)));
     if (entry.kind == EntryKind::event) {
         write_awards(json, program, entry, shown);
         json.key("balances").begin_array();
-        for (const ledger::Balance& balance : entry.balances_after) write_balance(json, program, balance, shown);
+        for (const ledger::Balance& balance : entry.balances_after)
+            write_balance(json, program, balance, shown);
         json.end_array();
     }
     json.end_object();
@@ -107,14 +132,21 @@ ProblemExtras extras_of(const engine::Outcome& outcome) {
 
 }  // namespace
 
-void write_event_outcome(JsonWriter& json, const engine::ProgramInfo& program, const engine::Outcome& outcome, std::string_view member) {
+void write_event_outcome(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const engine::Outcome& outcome,
+    std::string_view member
+) {
     if (!refusal(outcome)) return write_accepted(json, program, outcome, member);
     json.begin_object().field("status", "rejected").key("problem");
     write_problem(json, outcome.error, extras_of(outcome));
     json.end_object();
 }
 
-net::Response event_response(const engine::ProgramInfo& program, const engine::Outcome& outcome, std::string_view member) {
+net::Response event_response(
+    const engine::ProgramInfo& program, const engine::Outcome& outcome, std::string_view member
+) {
     net::Response response;
     if (refusal(outcome)) {
         response = error_response(outcome.error, extras_of(outcome));
@@ -161,14 +193,19 @@ void write_lines(JsonWriter& json, std::span<const ledger::OrderLine> lines) {
     json.end_array();
 }
 
-void write_event(JsonWriter& json, const engine::ProgramInfo& program, const ledger::EventPart& event) {
+void write_event(
+    JsonWriter& json, const engine::ProgramInfo& program, const ledger::EventPart& event
+) {
     json.key("event").begin_object();
     json.field("type", event.type).field("source", event.source).field("id", event.id);
     if (!event.subject.empty()) json.field("subject", event.subject);
     if (event.program_version != 0) json.field("program_version", event.program_version);
     if (event.facts == ledger::FactsKind::order) {
         const ledger::OrderFacts& order = event.order;
-        json.key("order").begin_object().field("order_id", order.order_id).field("currency", order.currency);
+        json.key("order")
+            .begin_object()
+            .field("order_id", order.order_id)
+            .field("currency", order.currency);
         json.field("total", order.total).field("net", order.net);
         if (!order.channel.empty()) json.field("channel", order.channel);
         write_lines(json, order.lines);
@@ -182,61 +219,95 @@ void write_event(JsonWriter& json, const engine::ProgramInfo& program, const led
         json.field("cancel", refund.cancel);
         write_lines(json, refund.lines);
         json.key("taken").begin_array();
-        for (const ledger::Points taken : refund.taken) json.integer(taken);
+        for (const ledger::Points taken : refund.taken)
+            json.integer(taken);
         json.end_array().end_object();
     }
     json.key("rules").begin_array();
     for (const ledger::RuleOutcome& rule : event.rules) {
-        json.begin_object().field("rule", rule.rule).field("outcome", ledger::name(rule.code)).field("amount", rule.posted);
+        json.begin_object()
+            .field("rule", rule.rule)
+            .field("outcome", ledger::name(rule.code))
+            .field("amount", rule.posted);
         if (rule.code == ledger::RuleCode::awarded || rule.code == ledger::RuleCode::refunded)
-            json.field("currency", currency_id(program, rule.currency)).field("reason", rule.reason);
+            json.field("currency", currency_id(program, rule.currency))
+                .field("reason", rule.reason);
         if (rule.lot != 0) json.field("lot", rule.lot);
         json.key("per_line").begin_array();
-        for (const ledger::Points share : rule.per_line) json.integer(share);
+        for (const ledger::Points share : rule.per_line)
+            json.integer(share);
         json.end_array().end_object();
     }
     json.end_array().end_object();
 }
 
-void write_movements(JsonWriter& json, const engine::ProgramInfo& program, const ledger::Entry& entry) {
+void write_movements(
+    JsonWriter& json, const engine::ProgramInfo& program, const ledger::Entry& entry
+) {
     json.key("postings").begin_array();
     for (const ledger::Posting& posting : entry.postings)
-        json.begin_object().field("account", ledger::name(posting.account)).field("currency", currency_id(program, posting.currency))
-            .field("amount", posting.amount).end_object();
+        json.begin_object()
+            .field("account", ledger::name(posting.account))
+            .field("currency", currency_id(program, posting.currency))
+            .field("amount", posting.amount)
+            .end_object();
     json.end_array().key("lots").begin_array();
     for (const ledger::LotGrant& lot : entry.lots) {
-        json.begin_object().field("lot", lot.lot).field("currency", currency_id(program, lot.currency)).field("amount", lot.amount);
+        json.begin_object()
+            .field("lot", lot.lot)
+            .field("currency", currency_id(program, lot.currency))
+            .field("amount", lot.amount);
         if (lot.activates_at != 0) json.time_field("activates_at", lot.activates_at);
         json.time_field("expires_at", lot.expires_at).end_object();
     }
     json.end_array().key("allocations").begin_array();
     for (const ledger::Allocation& allocation : entry.allocations)
-        json.begin_object().field("lot", allocation.lot).field("amount", allocation.amount)
-            .field("purpose", purpose(allocation.purpose)).end_object();
+        json.begin_object()
+            .field("lot", allocation.lot)
+            .field("amount", allocation.amount)
+            .field("purpose", purpose(allocation.purpose))
+            .end_object();
     json.end_array().key("activations").begin_array();
     for (const ledger::Activation& activation : entry.activations)
-        json.begin_object().field("lot", activation.lot).field("amount", activation.amount).end_object();
+        json.begin_object()
+            .field("lot", activation.lot)
+            .field("amount", activation.amount)
+            .end_object();
     json.end_array().key("balances_after").begin_array();
-    for (const ledger::Balance& balance : entry.balances_after) write_balance(json, program, balance, {});
+    for (const ledger::Balance& balance : entry.balances_after)
+        write_balance(json, program, balance, {});
     json.end_array();
 }
 
 }  // namespace
 
-void write_entry(JsonWriter& json, const engine::ProgramInfo& program, const ledger::Entry& entry, std::string_view member, std::string_view note) {
+void write_entry(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const ledger::Entry& entry,
+    std::string_view member,
+    std::string_view note
+) {
     json.begin_object();
     if (entry.seq.value != 0) json.field("seq", entry.seq.value);
     json.field("kind", ledger::name(entry.kind));
     json.time_field("recorded_at", entry.recorded_at).time_field("occurred_at", entry.occurred_at);
-    json.key("actor").begin_object().field("kind", actor_kind(entry.actor_kind)).field("id", entry.actor_id).end_object();
+    json.key("actor")
+        .begin_object()
+        .field("kind", actor_kind(entry.actor_kind))
+        .field("id", entry.actor_id)
+        .end_object();
     if (!member.empty()) json.field("member", member);
     if (!entry.member.none()) json.field("member_number", entry.member.value);
     if (entry.outcome != ledger::ErrorCode::ok) json.field("code", ledger::name(entry.outcome));
-    if (entry.kind == EntryKind::adjust || (entry.kind == EntryKind::rejected && !entry.has_event)) {
+    if (entry.kind == EntryKind::adjust ||
+        (entry.kind == EntryKind::rejected && !entry.has_event)) {
         const ledger::AdjustmentPart& adjustment = entry.adjustment;
         if (entry.kind == EntryKind::adjust)
-            json.field("currency", currency_id(program, adjustment.currency)).field("amount", adjustment.amount)
-                .field("reason_code", adjustment.reason_code).field("visible_to_member", adjustment.visible_to_member)
+            json.field("currency", currency_id(program, adjustment.currency))
+                .field("amount", adjustment.amount)
+                .field("reason_code", adjustment.reason_code)
+                .field("visible_to_member", adjustment.visible_to_member)
                 .field("counts_for_tier", adjustment.counts_for_tier);
     }
     if (!note.empty()) json.field("note", note);
@@ -244,8 +315,15 @@ void write_entry(JsonWriter& json, const engine::ProgramInfo& program, const led
     write_movements(json, program, entry);
     json.key("links").begin_array();
     for (const ledger::Link& link : entry.links)
-        json.begin_object().field("kind", link.kind == ledger::LinkKind::reverses ? "reverses" : link.kind == ledger::LinkKind::member_entry ? "member" : "original")
-            .field("seq", link.seq.value).end_object();
+        json.begin_object()
+            .field(
+                "kind",
+                link.kind == ledger::LinkKind::reverses       ? "reverses"
+                : link.kind == ledger::LinkKind::member_entry ? "member"
+                                                              : "original"
+            )
+            .field("seq", link.seq.value)
+            .end_object();
     json.end_array().end_object();
 }
 

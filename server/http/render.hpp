@@ -14,19 +14,45 @@
 namespace server::http {
 
 /// The id of a currency number; "" if this registry does not know it yet.
-[[nodiscard]] std::string_view currency_id(const engine::ProgramInfo& program, std::uint16_t number);
+[[nodiscard]] std::string_view currency_id(
+    const engine::ProgramInfo& program, std::uint16_t number
+);
 
 /// `member` is the caller's own name of the member, empty: unknown (then the field is left out).
-void write_awards(JsonWriter& json, const engine::ProgramInfo& program, const ledger::Entry& entry, std::string_view member);
-void write_balance(JsonWriter& json, const engine::ProgramInfo& program, const ledger::Balance& balance, std::string_view member);
+void write_awards(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const ledger::Entry& entry,
+    std::string_view member
+);
+void write_balance(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const ledger::Balance& balance,
+    std::string_view member
+);
 
 /// One event's outcome as one JSON object: {"status":…} or {"status":"rejected","problem":…}.
-void write_event_outcome(JsonWriter& json, const engine::ProgramInfo& program, const engine::Outcome& outcome, std::string_view member);
+void write_event_outcome(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const engine::Outcome& outcome,
+    std::string_view member
+);
 /// The same as a whole answer: a problem with its own status if it is a refusal.
-[[nodiscard]] net::Response event_response(const engine::ProgramInfo& program, const engine::Outcome& outcome, std::string_view member);
+[[nodiscard]] net::Response event_response(
+    const engine::ProgramInfo& program, const engine::Outcome& outcome, std::string_view member
+);
 
-/// A whole entry, for `GET /entries/{seq}` and answers of adjustments. `member` as above; `note` is the opened note.
-void write_entry(JsonWriter& json, const engine::ProgramInfo& program, const ledger::Entry& entry, std::string_view member, std::string_view note);
+/// A whole entry, for `GET /entries/{seq}` and answers of adjustments. `member` as above; `note` is
+/// the opened note.
+void write_entry(
+    JsonWriter& json,
+    const engine::ProgramInfo& program,
+    const ledger::Entry& entry,
+    std::string_view member,
+    std::string_view note
+);
 
 [[nodiscard]] net::Response json_response(int status, std::string body);
 [[nodiscard]] std::string hex(std::string_view bytes);

@@ -1,11 +1,11 @@
 #include "server/http/request_json.hpp"
 
-#include <simdjson.h>
-
 #include <algorithm>
 #include <array>
-#include <sodium.h>
 #include <utility>
+
+#include <simdjson.h>
+#include <sodium.h>
 
 #include "ledger/blind.hpp"
 #include "rules/event.hpp"
@@ -60,30 +60,42 @@ std::string place(std::string_view text, std::size_t at) {
 ledger::Error json_error(simdjson::error_code code, std::string_view json) {
     switch (code) {
         case simdjson::UTF8_ERROR: {
-            // simdjson does not say where: the first byte that cannot begin or continue a sequence is near enough to
-            // be found by eye, so only the fact is reported.
+            // simdjson does not say where: the first byte that cannot begin or continue a sequence
+            // is near enough to be found by eye, so only the fact is reported.
             return ledger::make_error(ErrorCode::bad_utf8, "The body is not UTF-8.");
         }
-        case simdjson::DEPTH_ERROR: return ledger::make_error(ErrorCode::too_deep, "The body is nested too deeply.");
-        case simdjson::CAPACITY: return ledger::make_error(ErrorCode::body_too_large, "The body is too large.");
-        case simdjson::MEMALLOC: return ledger::make_error(ErrorCode::overloaded, "The server is short of memory.");
-        case simdjson::EMPTY: return ledger::make_error(ErrorCode::malformed_json, "The body is empty.");
+        case simdjson::DEPTH_ERROR:
+            return ledger::make_error(ErrorCode::too_deep, "The body is nested too deeply.");
+        case simdjson::CAPACITY:
+            return ledger::make_error(ErrorCode::body_too_large, "The body is too large.");
+        case simdjson::MEMALLOC:
+            return ledger::make_error(ErrorCode::overloaded, "The server is short of memory.");
+        case simdjson::EMPTY:
+            return ledger::make_error(ErrorCode::malformed_json, "The body is empty.");
         case simdjson::UNCLOSED_STRING:
-            return ledger::make_error(ErrorCode::malformed_json, "A string is not closed (" + place(json, json.size()) + ").");
+            return ledger::make_error(
+                ErrorCode::malformed_json,
+                "A string is not closed (" + place(json, json.size()) + ")."
+            );
         default:
-            return ledger::make_error(ErrorCode::malformed_json,
-                                      std::string("The body is not JSON: ") + simdjson::error_message(code));
+            return ledger::make_error(
+                ErrorCode::malformed_json,
+                std::string("The body is not JSON: ") + simdjson::error_message(code)
+            );
     }
 }
 
 Result<element> parse(simdjson::dom::parser& parser, std::string_view json, std::size_t depth_max) {
-    // One level more than allowed is parsed, so that an array that only wraps events costs none of theirs.
+    // One level more than allowed is parsed, so that an array that only wraps events costs none of
+    // theirs.
     if (parser.capacity() < json.size() || parser.max_depth() != depth_max) {
         const std::size_t capacity = std::max<std::size_t>(json.size(), 64 * 1024);
-        if (const auto failed = parser.allocate(capacity, depth_max)) return json_error(failed, json);
+        if (const auto failed = parser.allocate(capacity, depth_max))
+            return json_error(failed, json);
     }
     element root;
-    if (const auto failed = parser.parse(json.data(), json.size(), false).get(root)) return json_error(failed, json);
+    if (const auto failed = parser.parse(json.data(), json.size(), false).get(root))
+        return json_error(failed, json);
     return root;
 }
 
@@ -96,7 +108,8 @@ public:
     [[nodiscard]] ledger::Error error() { return std::move(*error_); }
 
     void fail(ErrorCode code, std::string_view field, std::string detail) {
-        if (!error_) error_ = ledger::field_error(code, prefix_ + std::string(field), std::move(detail));
+        if (!error_)
+            error_ = ledger::field_error(code, prefix_ + std::string(field), std::move(detail));
     }
 
     std::string_view text(std::string_view field, element value, std::size_t bytes_max) {
@@ -106,7 +119,11 @@ public:
             return {};
         }
         if (read.size() > bytes_max) {
-            fail(ErrorCode::too_large, field, "must have at most " + std::to_string(bytes_max) + " bytes");
+            fail(
+                ErrorCode::too_large,
+                field,
+                "must have at most " + std::to_string(bytes_max) + " bytes"
+            );
             return {};
         }
         return arena_.copy(read);
@@ -114,7 +131,8 @@ public:
 
     bool boolean(std::string_view field, element value) {
         bool read = false;
-        if (value.get_bool().get(read) != simdjson::SUCCESS) fail(ErrorCode::wrong_type, field, "must be true or false");
+        if (value.get_bool().get(read) != simdjson::SUCCESS)
+            fail(ErrorCode::wrong_type, field, "must be true or false");
         return read;
     }
 
@@ -128,7 +146,8 @@ public:
             fail(ErrorCode::wrong_type, field, "must be an integer");
             return 0;
         }
-        if (!ledger::fits_wire(read)) fail(ErrorCode::invalid_amount, field, "is outside ±(2^53−1)");
+        if (!ledger::fits_wire(read))
+            fail(ErrorCode::invalid_amount, field, "is outside ±(2^53−1)");
         return read;
     }
 
@@ -171,7 +190,8 @@ public:
     Canonical& text(std::string_view part) { return part.empty() ? absent() : add(part); }
     Canonical& number(std::uint64_t value) {
         char bytes[8];
-        for (int i = 0; i < 8; ++i) bytes[i] = static_cast<char>(value >> (8 * i));
+        for (int i = 0; i < 8; ++i)
+            bytes[i] = static_cast<char>(value >> (8 * i));
         out_.append(bytes, sizeof bytes);
         return *this;
     }
@@ -185,8 +205,8 @@ private:
 /// Everything under `data` that some built type knows.
 struct Data {
     std::string_view order_id, refund_id, currency, channel, reason;
-    std::optional<element> total, subtotal, discount, tax, shipping, gift_card_amount, points_amount, amount,
-        shipping_amount, lines;
+    std::optional<element> total, subtotal, discount, tax, shipping, gift_card_amount,
+        points_amount, amount, shipping_amount, lines;
     bool has_order_id = false, has_refund_id = false, has_currency = false;
     ledger::Personal personal;
 };
@@ -199,7 +219,8 @@ std::string_view joined_name(std::string_view first, std::string_view last, Aren
 void read_address(FieldReader& fields, element value, ledger::Personal& personal) {
     if (value.type() == element_type::OBJECT) {
         const std::string text = simdjson::minify(value);
-        if (text.size() > kLongTextMax) fields.fail(ErrorCode::too_large, "/customer/address", "is too long");
+        if (text.size() > kLongTextMax)
+            fields.fail(ErrorCode::too_large, "/customer/address", "is too long");
         personal.address = fields.arena().copy(text);
         return;
     }
@@ -283,10 +304,17 @@ void read_data(FieldReader& fields, object data, Data& out) {
 
 enum class LineOf : std::uint8_t { order, refund };
 
-void read_line(FieldReader& fields, const std::string& at, element value, LineOf kind, std::uint8_t exponent,
-               ledger::OrderLine& line) {
+void read_line(
+    FieldReader& fields,
+    const std::string& at,
+    element value,
+    LineOf kind,
+    std::uint8_t exponent,
+    ledger::OrderLine& line
+) {
     object given;
-    if (value.get_object().get(given) != simdjson::SUCCESS) return fields.fail(ErrorCode::wrong_type, at, "must be an object");
+    if (value.get_object().get(given) != simdjson::SUCCESS)
+        return fields.fail(ErrorCode::wrong_type, at, "must be an object");
     bool has_id = false;
     std::optional<element> amount;
     for (const auto& field : given) {
@@ -307,7 +335,8 @@ void read_line(FieldReader& fields, const std::string& at, element value, LineOf
         }
         if (fields.failed()) return;
     }
-    if (!has_id || line.line_id.empty()) return fields.fail(ErrorCode::missing_field, at + "/line_id", "is missing");
+    if (!has_id || line.line_id.empty())
+        return fields.fail(ErrorCode::missing_field, at + "/line_id", "is missing");
     if (!amount) return fields.fail(ErrorCode::missing_field, at + "/amount", "is missing");
     line.amount = fields.money(at + "/amount", amount, exponent);
 }
@@ -315,14 +344,21 @@ void read_line(FieldReader& fields, const std::string& at, element value, LineOf
 void refuse_repeated_lines(FieldReader& fields, std::span<const ledger::OrderLine> lines) {
     std::vector<std::string_view> ids;
     ids.reserve(lines.size());
-    for (const ledger::OrderLine& line : lines) ids.push_back(line.line_id);
+    for (const ledger::OrderLine& line : lines)
+        ids.push_back(line.line_id);
     std::sort(ids.begin(), ids.end());
     const auto twice = std::adjacent_find(ids.begin(), ids.end());
-    if (twice != ids.end()) fields.fail(ErrorCode::invalid_event, "/lines", "names line_id \"" + std::string(*twice) + "\" twice");
+    if (twice != ids.end())
+        fields.fail(
+            ErrorCode::invalid_event,
+            "/lines",
+            "names line_id \"" + std::string(*twice) + "\" twice"
+        );
 }
 
-std::span<const ledger::OrderLine> read_lines(FieldReader& fields, std::optional<element> value, LineOf kind,
-                                              std::uint8_t exponent) {
+std::span<const ledger::OrderLine> read_lines(
+    FieldReader& fields, std::optional<element> value, LineOf kind, std::uint8_t exponent
+) {
     if (!value) return {};
     simdjson::dom::array given;
     if (value->get_array().get(given) != simdjson::SUCCESS) {
@@ -330,7 +366,11 @@ std::span<const ledger::OrderLine> read_lines(FieldReader& fields, std::optional
         return {};
     }
     if (given.size() > rules::kLinesMax) {
-        fields.fail(ErrorCode::too_large, "/lines", "must have at most " + std::to_string(rules::kLinesMax) + " lines");
+        fields.fail(
+            ErrorCode::too_large,
+            "/lines",
+            "must have at most " + std::to_string(rules::kLinesMax) + " lines"
+        );
         return {};
     }
     // Container sizes are cut at 2^24 by simdjson, far above the limit.
@@ -348,7 +388,8 @@ std::span<const ledger::OrderLine> read_lines(FieldReader& fields, std::optional
 
 std::uint8_t read_exponent(FieldReader& fields, const Data& data) {
     const auto exponent = rules::currency_exponent(data.currency);
-    if (!exponent) fields.fail(ErrorCode::invalid_amount, "/currency", "is not an ISO 4217 currency");
+    if (!exponent)
+        fields.fail(ErrorCode::invalid_amount, "/currency", "is not an ISO 4217 currency");
     return exponent.value_or(2);
 }
 
@@ -357,7 +398,8 @@ void mark(ledger::OrderFacts& order, ledger::OrderField field, bool given) {
 }
 
 void read_paid(FieldReader& fields, const Data& data, ledger::OrderFacts& order) {
-    if (!data.has_order_id || data.order_id.empty()) return fields.fail(ErrorCode::missing_field, "/order_id", "is missing");
+    if (!data.has_order_id || data.order_id.empty())
+        return fields.fail(ErrorCode::missing_field, "/order_id", "is missing");
     if (!data.has_currency) return fields.fail(ErrorCode::missing_field, "/currency", "is missing");
     if (!data.total) return fields.fail(ErrorCode::missing_field, "/total", "is missing");
     order.order_id = data.order_id;
@@ -369,7 +411,8 @@ void read_paid(FieldReader& fields, const Data& data, ledger::OrderFacts& order)
     order.discount = fields.money("/discount", data.discount, order.exponent);
     order.tax = fields.money("/tax", data.tax, order.exponent);
     order.shipping = fields.money("/shipping", data.shipping, order.exponent);
-    order.gift_card_amount = fields.money("/gift_card_amount", data.gift_card_amount, order.exponent);
+    order.gift_card_amount =
+        fields.money("/gift_card_amount", data.gift_card_amount, order.exponent);
     order.points_amount = fields.money("/points_amount", data.points_amount, order.exponent);
     order.channel = data.channel;
     using ledger::OrderField;
@@ -390,12 +433,14 @@ void read_paid(FieldReader& fields, const Data& data, ledger::OrderFacts& order)
 }
 
 void read_refund(FieldReader& fields, const Data& data, bool cancel, ledger::RefundFacts& refund) {
-    if (!data.has_order_id || data.order_id.empty()) return fields.fail(ErrorCode::missing_field, "/order_id", "is missing");
+    if (!data.has_order_id || data.order_id.empty())
+        return fields.fail(ErrorCode::missing_field, "/order_id", "is missing");
     refund.order_id = data.order_id;
     refund.cancel = cancel;
     refund.currency = data.currency;
     if (cancel) return;
-    if (!data.has_refund_id || data.refund_id.empty()) return fields.fail(ErrorCode::missing_field, "/refund_id", "is missing");
+    if (!data.has_refund_id || data.refund_id.empty())
+        return fields.fail(ErrorCode::missing_field, "/refund_id", "is missing");
     if (!data.has_currency) return fields.fail(ErrorCode::missing_field, "/currency", "is missing");
     refund.refund_id = data.refund_id;
     const std::uint8_t exponent = read_exponent(fields, data);
@@ -421,8 +466,12 @@ struct Envelope {
 };
 
 std::optional<ledger::Error> check_envelope(const Envelope& envelope) {
-    const auto missing = [](const char* pointer) { return ledger::field_error(ErrorCode::missing_field, pointer, "is missing"); };
-    const auto bad = [](const char* pointer, const char* why) { return ledger::field_error(ErrorCode::invalid_event, pointer, why); };
+    const auto missing = [](const char* pointer) {
+        return ledger::field_error(ErrorCode::missing_field, pointer, "is missing");
+    };
+    const auto bad = [](const char* pointer, const char* why) {
+        return ledger::field_error(ErrorCode::invalid_event, pointer, why);
+    };
     if (!envelope.has_specversion) return missing("/specversion");
     if (envelope.specversion != "1.0") return bad("/specversion", "must be \"1.0\"");
     if (!envelope.has_id) return missing("/id");
@@ -435,10 +484,13 @@ std::optional<ledger::Error> check_envelope(const Envelope& envelope) {
 }
 
 bool attribute_name(std::string_view name) {
-    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
+    return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+    });
 }
 
-/// Extension attributes are strings, booleans or 32-bit integers (CloudEvents 1.0.2, "Type System").
+/// Extension attributes are strings, booleans or 32-bit integers (CloudEvents 1.0.2, "Type
+/// System").
 bool extension_value(element value) {
     std::int64_t number = 0;
     switch (value.type()) {
@@ -446,7 +498,8 @@ bool extension_value(element value) {
         case element_type::BOOL:
         case element_type::NULL_VALUE: return true;
         case element_type::INT64:
-            return value.get_int64().get(number) == simdjson::SUCCESS && number >= INT32_MIN && number <= INT32_MAX;
+            return value.get_int64().get(number) == simdjson::SUCCESS && number >= INT32_MIN &&
+                   number <= INT32_MAX;
         default: return false;
     }
 }
@@ -491,15 +544,25 @@ Result<Envelope> read_envelope(element root, Arena& arena) {
             envelope.data_base64 = encoded;
             envelope.has_base64 = true;
         } else if (!attribute_name(key)) {
-            fields.fail(ErrorCode::invalid_event, "/" + std::string(key), "is no attribute name: lower-case letters and digits only");
+            fields.fail(
+                ErrorCode::invalid_event,
+                "/" + std::string(key),
+                "is no attribute name: lower-case letters and digits only"
+            );
         } else if (!extension_value(value)) {
-            fields.fail(ErrorCode::invalid_event, "/" + std::string(key), "must be a string, a boolean or a 32-bit integer");
+            fields.fail(
+                ErrorCode::invalid_event,
+                "/" + std::string(key),
+                "must be a string, a boolean or a 32-bit integer"
+            );
         }
         if (fields.failed()) return fields.error();
     }
     if (auto wrong = check_envelope(envelope)) return std::move(*wrong);
     if (envelope.data && envelope.has_base64)
-        return ledger::field_error(ErrorCode::invalid_event, "/data_base64", "cannot stand beside data");
+        return ledger::field_error(
+            ErrorCode::invalid_event, "/data_base64", "cannot stand beside data"
+        );
     return envelope;
 }
 
@@ -511,14 +574,22 @@ EventType event_type(std::string_view type) {
 }
 
 void add_money_fields(Canonical& canonical, const ledger::OrderFacts& order) {
-    canonical.number(order.present).integer(order.total).integer(order.subtotal).integer(order.discount).integer(order.tax);
+    canonical.number(order.present)
+        .integer(order.total)
+        .integer(order.subtotal)
+        .integer(order.discount)
+        .integer(order.tax);
     canonical.integer(order.shipping).integer(order.gift_card_amount).integer(order.points_amount);
 }
 
 void add_lines(Canonical& canonical, std::span<const ledger::OrderLine> lines) {
     canonical.number(lines.size());
     for (const ledger::OrderLine& line : lines)
-        canonical.add(line.line_id).text(line.sku).integer(line.quantity).integer(line.amount).number(line.gift_card ? 1 : 0);
+        canonical.add(line.line_id)
+            .text(line.sku)
+            .integer(line.quantity)
+            .integer(line.amount)
+            .number(line.gift_card ? 1 : 0);
 }
 
 /// Type, subject, time and the known data fields, in the order of the schema.
@@ -528,7 +599,9 @@ std::string_view canonical_event(const EventCommand& command, bool has_time) {
     if (has_time) canonical.integer(command.occurred_at);
     canonical.number(has_time ? 1 : 0);
     if (command.type == EventType::order_paid) {
-        canonical.add(command.order.order_id).add(command.order.currency).text(command.order.channel);
+        canonical.add(command.order.order_id)
+            .add(command.order.currency)
+            .text(command.order.channel);
         add_money_fields(canonical, command.order);
         add_lines(canonical, command.order.lines);
     } else if (command.type != EventType::other) {
@@ -538,7 +611,10 @@ std::string_view canonical_event(const EventCommand& command, bool has_time) {
         add_lines(canonical, refund.lines);
     }
     const ledger::Personal& personal = command.personal;
-    canonical.text(personal.external_id).text(personal.email).text(personal.phone).text(personal.name);
+    canonical.text(personal.external_id)
+        .text(personal.email)
+        .text(personal.phone)
+        .text(personal.name);
     canonical.text(personal.address).text(personal.note);
     return canonical.bytes();
 }
@@ -550,8 +626,11 @@ void add_hashes(EventCommand& command, const ledger::HmacKey& hmac, bool has_tim
     const bool paid = command.type == EventType::order_paid;
     const std::string_view order = paid ? command.order.order_id : command.refund.order_id;
     const std::string_view refund = paid ? std::string_view{} : command.refund.refund_id;
-    command.natural_hash = ledger::natural_key_hash(hmac, command.shop, command.type_name, order, refund, 0);
-    if (!paid) command.order_natural_hash = ledger::natural_key_hash(hmac, command.shop, rules::kOrderPaid, order, {}, 0);
+    command.natural_hash =
+        ledger::natural_key_hash(hmac, command.shop, command.type_name, order, refund, 0);
+    if (!paid)
+        command.order_natural_hash =
+            ledger::natural_key_hash(hmac, command.shop, rules::kOrderPaid, order, {}, 0);
     command.blind = ledger::blind_hashes(hmac, command.personal);
 }
 
@@ -561,10 +640,19 @@ Result<object> data_object(const Envelope& envelope, std::size_t depth_max) {
         std::string& decoded = buffers().decoded;
         decoded.resize(envelope.data_base64.size() + simdjson::SIMDJSON_PADDING);
         std::size_t size = 0;
-        if (sodium_base642bin(reinterpret_cast<unsigned char*>(decoded.data()), decoded.size(), envelope.data_base64.data(),
-                              envelope.data_base64.size(), nullptr, &size, nullptr, sodium_base64_VARIANT_ORIGINAL) != 0)
+        if (sodium_base642bin(
+                reinterpret_cast<unsigned char*>(decoded.data()),
+                decoded.size(),
+                envelope.data_base64.data(),
+                envelope.data_base64.size(),
+                nullptr,
+                &size,
+                nullptr,
+                sodium_base64_VARIANT_ORIGINAL
+            ) != 0)
             return ledger::field_error(ErrorCode::invalid_event, "/data_base64", "is not base64");
-        auto parsed = parse(buffers().data_parser, std::string_view(decoded.data(), size), depth_max);
+        auto parsed =
+            parse(buffers().data_parser, std::string_view(decoded.data(), size), depth_max);
         if (parsed.has_error()) return parsed.error();
         root = *parsed;
     } else if (envelope.data) {
@@ -578,7 +666,9 @@ Result<object> data_object(const Envelope& envelope, std::size_t depth_max) {
     return data;
 }
 
-Result<EventCommand> read_parsed_event(const Envelope& envelope, const EventContext& context, Arena& arena) {
+Result<EventCommand> read_parsed_event(
+    const Envelope& envelope, const EventContext& context, Arena& arena
+) {
     EventCommand command;
     command.type = event_type(envelope.type);
     command.type_name = envelope.type;
@@ -589,10 +679,15 @@ Result<EventCommand> read_parsed_event(const Envelope& envelope, const EventCont
     command.backfill = context.backfill;
     command.occurred_at = context.now;
     if (rules::standing(envelope.type) == rules::EventStanding::derived)
-        return ledger::field_error(ErrorCode::derived_type, "/type", "is emitted by the server and cannot be posted");
+        return ledger::field_error(
+            ErrorCode::derived_type, "/type", "is emitted by the server and cannot be posted"
+        );
     if (!envelope.time.empty()) {
         const auto time = parse_rfc3339(envelope.time);
-        if (!time) return ledger::field_error(ErrorCode::invalid_event, "/time", "is not an RFC 3339 time");
+        if (!time)
+            return ledger::field_error(
+                ErrorCode::invalid_event, "/time", "is not an RFC 3339 time"
+            );
         command.occurred_at = *time;
     }
     if (command.type != EventType::other) {
@@ -605,7 +700,9 @@ Result<EventCommand> read_parsed_event(const Envelope& envelope, const EventCont
             if (command.type == EventType::order_paid)
                 read_paid(fields, data, command.order);
             else
-                read_refund(fields, data, command.type == EventType::order_cancelled, command.refund);
+                read_refund(
+                    fields, data, command.type == EventType::order_cancelled, command.refund
+                );
         }
         if (fields.failed()) return fields.error();
         command.personal = data.personal;
@@ -625,15 +722,21 @@ Result<EventCommand> read_event(std::string_view json, const EventContext& conte
     return read_parsed_event(*envelope, context, arena);
 }
 
-Result<std::vector<Result<EventCommand>>> read_event_batch(std::string_view json, const EventContext& context,
-                                                           std::size_t events_max, Arena& arena) {
+Result<std::vector<Result<EventCommand>>> read_event_batch(
+    std::string_view json, const EventContext& context, std::size_t events_max, Arena& arena
+) {
     auto root = parse(buffers().parser, json, context.depth_max + 1);
     if (root.has_error()) return root.error();
     simdjson::dom::array events;
     if (root->get_array().get(events) != simdjson::SUCCESS)
-        return ledger::field_error(ErrorCode::invalid_event, "", "a batch must be a JSON array of events");
+        return ledger::field_error(
+            ErrorCode::invalid_event, "", "a batch must be a JSON array of events"
+        );
     if (events.size() > events_max)
-        return ledger::make_error(ErrorCode::too_many_events, "A batch may have at most " + std::to_string(events_max) + " events.");
+        return ledger::make_error(
+            ErrorCode::too_many_events,
+            "A batch may have at most " + std::to_string(events_max) + " events."
+        );
     std::vector<Result<EventCommand>> read;
     read.reserve(events.size());
     for (const element event : events) {
@@ -646,11 +749,14 @@ Result<std::vector<Result<EventCommand>>> read_event_batch(std::string_view json
     return read;
 }
 
-Result<EventCommand> read_binary_event(const BinaryEnvelope& given, std::string_view json, const EventContext& context,
-                                       Arena& arena) {
+Result<EventCommand> read_binary_event(
+    const BinaryEnvelope& given, std::string_view json, const EventContext& context, Arena& arena
+) {
     Envelope envelope;
-    const auto take = [&](const std::string& value, const char* pointer, std::string_view& to) -> std::optional<ledger::Error> {
-        if (value.size() > kEnvelopeMax) return ledger::field_error(ErrorCode::too_large, pointer, "is too long");
+    const auto take = [&](const std::string& value, const char* pointer, std::string_view& to
+                      ) -> std::optional<ledger::Error> {
+        if (value.size() > kEnvelopeMax)
+            return ledger::field_error(ErrorCode::too_large, pointer, "is too long");
         to = arena.copy(value);
         return std::nullopt;
     };
@@ -688,7 +794,8 @@ Result<engine::AdjustCommand> read_adjustment(std::string_view json, Arena& aren
         } else if (key == "amount") {
             command.amount = fields.integer("/amount", value);
             has_amount = true;
-            if (!fields.failed() && command.amount == 0) fields.fail(ErrorCode::invalid_amount, "/amount", "must not be 0");
+            if (!fields.failed() && command.amount == 0)
+                fields.fail(ErrorCode::invalid_amount, "/amount", "must not be 0");
         } else if (key == "reason_code") {
             command.reason_code = fields.text("/reason_code", value, 64);
         } else if (key == "note") {
@@ -704,9 +811,11 @@ Result<engine::AdjustCommand> read_adjustment(std::string_view json, Arena& aren
         }
         if (fields.failed()) return fields.error();
     }
-    if (command.currency.empty()) return ledger::field_error(ErrorCode::missing_field, "/currency", "is missing");
+    if (command.currency.empty())
+        return ledger::field_error(ErrorCode::missing_field, "/currency", "is missing");
     if (!has_amount) return ledger::field_error(ErrorCode::missing_field, "/amount", "is missing");
-    if (command.reason_code.empty()) return ledger::field_error(ErrorCode::missing_field, "/reason_code", "is missing");
+    if (command.reason_code.empty())
+        return ledger::field_error(ErrorCode::missing_field, "/reason_code", "is missing");
     return command;
 }
 
@@ -720,7 +829,8 @@ Result<ledger::Personal> read_member(std::string_view json, Arena& arena) {
     FieldReader fields("", arena);
     for (const auto& [key, value] : body) {
         if (key == "email") {
-            personal.email = arena.copy(ledger::normalise_email(fields.text("/email", value, kEmailMax)));
+            personal.email =
+                arena.copy(ledger::normalise_email(fields.text("/email", value, kEmailMax)));
         } else if (key == "phone") {
             personal.phone = fields.text("/phone", value, kTextMax);
         } else if (key == "name") {
@@ -737,7 +847,9 @@ Result<ledger::Personal> read_member(std::string_view json, Arena& arena) {
 
 namespace {
 
-bool read_texts(FieldReader& fields, std::string_view pointer, element value, std::vector<std::string>& out) {
+bool read_texts(
+    FieldReader& fields, std::string_view pointer, element value, std::vector<std::string>& out
+) {
     simdjson::dom::array items;
     if (value.get_array().get(items) != simdjson::SUCCESS) {
         fields.fail(ErrorCode::wrong_type, pointer, "must be an array of strings");
@@ -748,7 +860,9 @@ bool read_texts(FieldReader& fields, std::string_view pointer, element value, st
         return false;
     }
     for (const element item : items) {
-        out.emplace_back(fields.text(std::string(pointer) + "/" + std::to_string(out.size()), item, kTextMax));
+        out.emplace_back(
+            fields.text(std::string(pointer) + "/" + std::to_string(out.size()), item, kTextMax)
+        );
         if (fields.failed()) return false;
     }
     return true;
@@ -773,7 +887,9 @@ Result<KeyRequest> read_key_request(std::string_view json) {
             } else if (kind == "publishable") {
                 request.kind = 2;
             } else {
-                fields.fail(ErrorCode::invalid_parameter, "/kind", "must be \"secret\" or \"publishable\"");
+                fields.fail(
+                    ErrorCode::invalid_parameter, "/kind", "must be \"secret\" or \"publishable\""
+                );
             }
         } else if (key == "scopes") {
             read_texts(fields, "/scopes", value, request.scopes);

@@ -12,10 +12,11 @@
 #include "server/engine/command.hpp"
 #include "server/engine/registry.hpp"
 
-// The only reader of JSON that comes over HTTP (simdjson behind it). All functions: any thread, no state but buffers
-// of the calling thread; `json` must have net::kBodyPadding readable bytes behind it; strings of the answer live in
-// the arena. Errors of all: malformed_json (with the place), bad_utf8, too_deep, then what each function names; every
-// error about a field carries its JSON Pointer.
+// The only reader of JSON that comes over HTTP (simdjson behind it). All functions: any thread, no
+// state but buffers of the calling thread; `json` must have net::kBodyPadding readable bytes behind
+// it; strings of the answer live in the arena. Errors of all: malformed_json (with the place),
+// bad_utf8, too_deep, then what each function names; every error about a field carries its JSON
+// Pointer.
 namespace server::http {
 
 /// What the reader of events needs to know.
@@ -26,29 +27,40 @@ struct EventContext {
     std::size_t depth_max = 32;
 };
 
-/// One CloudEvent in structured mode. Errors: invalid_event (envelope), missing_field, wrong_type, invalid_amount,
-/// too_large, derived_type.
-[[nodiscard]] ledger::Result<engine::EventCommand> read_event(std::string_view json, const EventContext& context,
-                                                              engine::Arena& arena);
+/// One CloudEvent in structured mode. Errors: invalid_event (envelope), missing_field, wrong_type,
+/// invalid_amount, too_large, derived_type.
+[[nodiscard]] ledger::Result<engine::EventCommand> read_event(
+    std::string_view json, const EventContext& context, engine::Arena& arena
+);
 
-/// A JSON array of CloudEvents: one result each, in order. Errors: too_many_events; invalid_event if it is no array.
+/// A JSON array of CloudEvents: one result each, in order. Errors: too_many_events; invalid_event
+/// if it is no array.
 [[nodiscard]] ledger::Result<std::vector<ledger::Result<engine::EventCommand>>> read_event_batch(
-    std::string_view json, const EventContext& context, std::size_t events_max, engine::Arena& arena);
+    std::string_view json, const EventContext& context, std::size_t events_max, engine::Arena& arena
+);
 
 /// The envelope of a CloudEvent in binary mode: the values of its ce-* headers, percent-decoded.
 struct BinaryEnvelope {
     std::string specversion, id, source, type, subject, time;
 };
 /// `json` is the data; empty: none. Errors as read_event.
-[[nodiscard]] ledger::Result<engine::EventCommand> read_binary_event(const BinaryEnvelope& envelope, std::string_view json,
-                                                                     const EventContext& context, engine::Arena& arena);
+[[nodiscard]] ledger::Result<engine::EventCommand> read_binary_event(
+    const BinaryEnvelope& envelope,
+    std::string_view json,
+    const EventContext& context,
+    engine::Arena& arena
+);
 
-/// Fills everything but the hashes, which need the member of the path. Errors: missing_field, wrong_type,
-/// invalid_amount, too_large, invalid_parameter (unknown field).
-[[nodiscard]] ledger::Result<engine::AdjustCommand> read_adjustment(std::string_view json, engine::Arena& arena);
+/// Fills everything but the hashes, which need the member of the path. Errors: missing_field,
+/// wrong_type, invalid_amount, too_large, invalid_parameter (unknown field).
+[[nodiscard]] ledger::Result<engine::AdjustCommand> read_adjustment(
+    std::string_view json, engine::Arena& arena
+);
 
 /// Personal fields of `PUT /members/{m}`: email, phone, name, address. Errors as read_adjustment.
-[[nodiscard]] ledger::Result<ledger::Personal> read_member(std::string_view json, engine::Arena& arena);
+[[nodiscard]] ledger::Result<ledger::Personal> read_member(
+    std::string_view json, engine::Arena& arena
+);
 
 struct KeyRequest {
     std::uint8_t kind = 1;  ///< 1 secret, 2 publishable

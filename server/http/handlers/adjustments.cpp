@@ -20,11 +20,14 @@ bool printable(std::string_view key) {
 /// `If-Match: "5"`. Errors: invalid_parameter.
 ledger::Result<std::optional<std::uint64_t>> if_match(std::string_view header) {
     if (header.empty() || header == "*") return std::optional<std::uint64_t>{};
-    if (header.size() >= 2 && header.front() == '"' && header.back() == '"') header = header.substr(1, header.size() - 2);
+    if (header.size() >= 2 && header.front() == '"' && header.back() == '"')
+        header = header.substr(1, header.size() - 2);
     std::uint64_t version = 0;
     const auto parsed = std::from_chars(header.data(), header.data() + header.size(), version);
     if (parsed.ec != std::errc() || parsed.ptr != header.data() + header.size())
-        return ledger::field_error(ErrorCode::invalid_parameter, "If-Match", "must be the ETag of the member's balances");
+        return ledger::field_error(
+            ErrorCode::invalid_parameter, "If-Match", "must be the ETag of the member's balances"
+        );
     return std::optional<std::uint64_t>{version};
 }
 
@@ -55,7 +58,8 @@ net::Response adjustment_response(HttpWrite& done, std::string_view member) {
         response = error_response(outcome.error, extras);
     } else {
         ledger::OwnedEntry owned;
-        if (auto decoded = ledger::decode_into(outcome.entry, owned); decoded.has_error()) return error_response(decoded.error());
+        if (auto decoded = ledger::decode_into(outcome.entry, owned); decoded.has_error())
+            return error_response(decoded.error());
         response.status = command.dry_run ? 200 : 201;
         JsonWriter json(response.body);
         write_entry(json, *done.info, owned.entry, member, command.note);
@@ -70,7 +74,9 @@ net::Response adjustment_response(HttpWrite& done, std::string_view member) {
 
 void post_adjustment(Services& services, Call call) {
     if (!call.caller.may(Scope::points_write))
-        return call.refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope points:write."));
+        return call.refuse(
+            ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope points:write.")
+        );
     auto hash = member_hash(*call.program, call.path[1]);
     if (hash.has_error()) return call.refuse(hash.error());
     auto job = make_write(call);
@@ -78,9 +84,15 @@ void post_adjustment(Services& services, Call call) {
     if (command.has_error()) return call.refuse(command.error());
     const std::string_view key = call.request.header("idempotency-key");
     if (!command->dry_run && key.empty())
-        return call.refuse(ledger::make_error(ErrorCode::idempotency_key_required, "Give an Idempotency-Key header."));
+        return call.refuse(ledger::make_error(
+            ErrorCode::idempotency_key_required, "Give an Idempotency-Key header."
+        ));
     if (key.size() > 255 || !printable(key))
-        return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "Idempotency-Key", "must have 1 to 255 printable characters"));
+        return call.refuse(ledger::field_error(
+            ErrorCode::invalid_parameter,
+            "Idempotency-Key",
+            "must have 1 to 255 printable characters"
+        ));
     auto version = if_match(call.request.header("if-match"));
     if (version.has_error()) return call.refuse(version.error());
     const ledger::HmacKey& hmac = *call.program->hmac;
@@ -90,7 +102,9 @@ void post_adjustment(Services& services, Call call) {
     command->request_hash = ledger::request_hash(hmac, canonical(*command, call.path[1]));
     job->commands.emplace_back(*command);
     job->respond = std::move(call.respond);
-    job->render = [member = call.path[1]](HttpWrite& done) { return adjustment_response(done, member); };
+    job->render = [member = call.path[1]](HttpWrite& done) {
+        return adjustment_response(done, member);
+    };
     services.submit(std::move(job));
 }
 

@@ -25,7 +25,12 @@ void submit_job(engine::Shard& shard, std::unique_ptr<Job> job) {
 }
 
 /// Submits again until the read sees `min_seq` or the time is up.
-void wait_for_seq(Services& services, std::unique_ptr<HttpRead> job, std::uint64_t min_seq, ledger::Timestamp deadline) {
+void wait_for_seq(
+    Services& services,
+    std::unique_ptr<HttpRead> job,
+    std::uint64_t min_seq,
+    ledger::Timestamp deadline
+) {
     Services parts = services;
     job->finish = [parts, min_seq, deadline](std::unique_ptr<HttpRead> done) mutable {
         if (done->as_of.value >= min_seq) {
@@ -34,14 +39,16 @@ void wait_for_seq(Services& services, std::unique_ptr<HttpRead> job, std::uint64
             return;
         }
         if (parts.options.clock->monotonic() >= deadline) {
-            done->respond(error_response(ledger::make_error(ErrorCode::not_yet_visible,
-                                                            "The ledger has not reached min_seq within 2 seconds.")));
+            done->respond(error_response(ledger::make_error(
+                ErrorCode::not_yet_visible, "The ledger has not reached min_seq within 2 seconds."
+            )));
             return;
         }
         auto again = [parts, min_seq, deadline, owned = std::move(done)]() mutable {
             wait_for_seq(parts, std::move(owned), min_seq, deadline);
         };
-        // A refused work item drops the job, and with it the answer becomes 500; the pool's bound makes that an overload.
+        // A refused work item drops the job, and with it the answer becomes 500; the pool's bound
+        // makes that an overload.
         if (!parts.pool.post(std::move(again), kVisiblePoll)) return;
     };
     services.submit(std::move(job));
@@ -76,11 +83,15 @@ std::unique_ptr<HttpRead> make_read(Call& call) {
 }
 
 void submit_read(Services& services, Call& call, std::unique_ptr<HttpRead> job) {
-    const auto min_seq = number_parameter(call.request.query, "min_seq", 0, static_cast<std::uint64_t>(ledger::kWireMax), 0);
+    const auto min_seq = number_parameter(
+        call.request.query, "min_seq", 0, static_cast<std::uint64_t>(ledger::kWireMax), 0
+    );
     if (min_seq.has_error()) return call.refuse(min_seq.error());
     job->respond = std::move(call.respond);
     if (*min_seq == 0) return services.submit(std::move(job));
-    wait_for_seq(services, std::move(job), *min_seq, services.options.clock->monotonic() + kVisibleWait);
+    wait_for_seq(
+        services, std::move(job), *min_seq, services.options.clock->monotonic() + kVisibleWait
+    );
 }
 
 void render_on_pool(Services& services, HttpRead& job) {
@@ -88,7 +99,8 @@ void render_on_pool(Services& services, HttpRead& job) {
     job.finish = [&pool](std::unique_ptr<HttpRead> done) {
         HttpRead* raw = done.get();
         net::Respond respond = std::move(raw->respond);
-        auto work = [owned = std::move(done), reply = std::make_shared<net::Respond>(std::move(respond))]() mutable {
+        auto work = [owned = std::move(done),
+                     reply = std::make_shared<net::Respond>(std::move(respond))]() mutable {
             net::Response response = owned->render(*owned);
             (*reply)(std::move(response));
         };
@@ -96,8 +108,13 @@ void render_on_pool(Services& services, HttpRead& job) {
     };
 }
 
-ledger::Result<std::uint64_t> number_parameter(std::string_view query, std::string_view name, std::uint64_t low,
-                                               std::uint64_t high, std::uint64_t fallback) {
+ledger::Result<std::uint64_t> number_parameter(
+    std::string_view query,
+    std::string_view name,
+    std::uint64_t low,
+    std::uint64_t high,
+    std::uint64_t fallback
+) {
     auto text = query_parameter(query, name);
     if (text.has_error()) return text.error();
     if (!*text) return fallback;
@@ -105,14 +122,21 @@ ledger::Result<std::uint64_t> number_parameter(std::string_view query, std::stri
     const char* end = (*text)->data() + (*text)->size();
     const auto parsed = std::from_chars((*text)->data(), end, value);
     if (parsed.ec != std::errc() || parsed.ptr != end || value < low || value > high)
-        return ledger::field_error(ErrorCode::invalid_parameter, std::string(name),
-                                   "must be a whole number from " + std::to_string(low) + " to " + std::to_string(high));
+        return ledger::field_error(
+            ErrorCode::invalid_parameter,
+            std::string(name),
+            "must be a whole number from " + std::to_string(low) + " to " + std::to_string(high)
+        );
     return value;
 }
 
-ledger::Result<ledger::Hash16> member_hash(const engine::ProgramInfo& program, std::string_view member) {
+ledger::Result<ledger::Hash16> member_hash(
+    const engine::ProgramInfo& program, std::string_view member
+) {
     if (member.empty() || member.size() > 255)
-        return ledger::field_error(ErrorCode::invalid_parameter, "member", "must have 1 to 255 bytes");
+        return ledger::field_error(
+            ErrorCode::invalid_parameter, "member", "must have 1 to 255 bytes"
+        );
     return ledger::blind_hash(*program.hmac, ledger::BlindKind::external_id, member);
 }
 

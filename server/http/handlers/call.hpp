@@ -16,7 +16,8 @@
 #include "server/http/render.hpp"
 #include "server/http/router.hpp"
 
-// What every handler is given. A handler family is one file; each handler consumes the call's `respond`.
+// What every handler is given. A handler family is one file; each handler consumes the call's
+// `respond`.
 namespace server::http {
 
 /// The parts of the server that handlers use. Thread-safe.
@@ -54,16 +55,28 @@ void submit_read(Services& services, Call& call, std::unique_ptr<HttpRead> job);
 void render_on_pool(Services& services, HttpRead& job);
 
 /// `?name=` as a number in [low, high]; absent: `fallback`. Errors: invalid_parameter.
-[[nodiscard]] ledger::Result<std::uint64_t> number_parameter(std::string_view query, std::string_view name, std::uint64_t low,
-                                                             std::uint64_t high, std::uint64_t fallback);
+[[nodiscard]] ledger::Result<std::uint64_t> number_parameter(
+    std::string_view query,
+    std::string_view name,
+    std::uint64_t low,
+    std::uint64_t high,
+    std::uint64_t fallback
+);
 /// The look-up hash of a member's id in the path. Errors: invalid_parameter.
-[[nodiscard]] ledger::Result<ledger::Hash16> member_hash(const engine::ProgramInfo& program, std::string_view member);
+[[nodiscard]] ledger::Result<ledger::Hash16> member_hash(
+    const engine::ProgramInfo& program, std::string_view member
+);
 
 // handlers/events.cpp
 void post_events(Services& services, Call call);
 void get_event(Services& services, Call call);
-std::shared_ptr<net::BodyStream> open_event_stream(Services& services, Caller caller, std::shared_ptr<const engine::Registry> registry,
-                                                   const engine::ProgramInfo& program, net::Respond respond);
+std::shared_ptr<net::BodyStream> open_event_stream(
+    Services& services,
+    Caller caller,
+    std::shared_ptr<const engine::Registry> registry,
+    const engine::ProgramInfo& program,
+    net::Respond respond
+);
 // handlers/members.cpp
 void put_member(Services& services, Call call);
 void get_member(Services& services, Call call);

@@ -21,12 +21,17 @@ struct Found {
 
 void get_entry(Services& services, Call call) {
     if (!call.caller.may(Scope::members_read))
-        return call.refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope members:read."));
-    const auto seq = number_parameter("seq=" + call.path[1], "seq", 1, static_cast<std::uint64_t>(ledger::kWireMax), 0);
+        return call.refuse(
+            ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope members:read.")
+        );
+    const auto seq = number_parameter(
+        "seq=" + call.path[1], "seq", 1, static_cast<std::uint64_t>(ledger::kWireMax), 0
+    );
     if (seq.has_error()) return call.refuse(seq.error());
     auto job = make_read(call);
     auto found = std::make_shared<Found>();
-    job->look = [found, seq = ledger::Seq{*seq}](HttpRead& read, const engine::ReadContext& context) {
+    job->look = [found,
+                 seq = ledger::Seq{*seq}](HttpRead& read, const engine::ReadContext& context) {
         if (seq > read.as_of) return true;
         const auto row = context.view.entry(read.program, seq);
         if (row.missing()) return false;
@@ -55,7 +60,9 @@ void get_entry(Services& services, Call call) {
     job->render = [found](HttpRead& read) {
         ledger::OwnedEntry owned;
         if (!found->found || ledger::decode_into(found->bytes, owned).has_error())
-            return error_response(ledger::make_error(ErrorCode::not_found, "There is no entry with this seq."));
+            return error_response(
+                ledger::make_error(ErrorCode::not_found, "There is no entry with this seq.")
+            );
         net::Response response;
         JsonWriter json(response.body);
         write_entry(json, *read.info, owned.entry, found->member, found->note);
@@ -76,7 +83,11 @@ void get_checkpoint(Services& services, Call call) {
     job->render = [head](HttpRead& read) {
         net::Response response;
         JsonWriter json(response.body);
-        json.begin_object().field("program", read.info->name).field("seq", head->first).field("head", hex(head->second)).end_object();
+        json.begin_object()
+            .field("program", read.info->name)
+            .field("seq", head->first)
+            .field("head", hex(head->second))
+            .end_object();
         return response;
     };
     submit_read(services, call, std::move(job));

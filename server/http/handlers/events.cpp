@@ -21,18 +21,28 @@ constexpr std::string_view kStructured = "application/cloudevents+json";
 constexpr std::string_view kBatch = "application/cloudevents-batch+json";
 constexpr std::string_view kJson = "application/json";
 
-EventContext context_of(const Services& services, const Caller& caller, const engine::ProgramInfo& program) {
-    return {program, caller.may(Scope::events_backfill), services.now(), services.options.json_depth_max};
+EventContext context_of(
+    const Services& services, const Caller& caller, const engine::ProgramInfo& program
+) {
+    return {
+        program,
+        caller.may(Scope::events_backfill),
+        services.now(),
+        services.options.json_depth_max};
 }
 
 std::string_view member_of(const engine::Command& command) {
     return std::get<EventCommand>(command).personal.external_id;
 }
 
-void submit_single(Services& services, Call& call, std::unique_ptr<HttpWrite> job, EventCommand command) {
+void submit_single(
+    Services& services, Call& call, std::unique_ptr<HttpWrite> job, EventCommand command
+) {
     job->commands.emplace_back(std::move(command));
     job->respond = std::move(call.respond);
-    job->render = [](HttpWrite& done) { return event_response(*done.info, done.outcomes[0], member_of(done.commands[0])); };
+    job->render = [](HttpWrite& done) {
+        return event_response(*done.info, done.outcomes[0], member_of(done.commands[0]));
+    };
     services.submit(std::move(job));
 }
 
@@ -44,15 +54,21 @@ struct Slot {
 
 void write_slot(JsonWriter& json, const HttpWrite& job, const Slot& slot) {
     if (!slot.error)
-        return write_event_outcome(json, *job.info, job.outcomes[slot.command], member_of(job.commands[slot.command]));
+        return write_event_outcome(
+            json, *job.info, job.outcomes[slot.command], member_of(job.commands[slot.command])
+        );
     json.begin_object().field("status", "rejected").key("problem");
     write_problem(json, *slot.error);
     json.end_object();
 }
 
 void post_batch(Services& services, Call& call, std::unique_ptr<HttpWrite> job) {
-    auto events = read_event_batch(call.request.body, context_of(services, call.caller, *call.program),
-                                   services.options.batch_events_max, job->arena);
+    auto events = read_event_batch(
+        call.request.body,
+        context_of(services, call.caller, *call.program),
+        services.options.batch_events_max,
+        job->arena
+    );
     if (events.has_error()) return call.refuse(events.error());
     std::vector<Slot> slots;
     slots.reserve(events->size());
@@ -72,7 +88,8 @@ void post_batch(Services& services, Call& call, std::unique_ptr<HttpWrite> job) 
         response.body.reserve(slots.size() * 256);
         JsonWriter json(response.body);
         json.begin_array();
-        for (const Slot& slot : slots) write_slot(json, done, slot);
+        for (const Slot& slot : slots)
+            write_slot(json, done, slot);
         json.end_array();
         return response;
     };
@@ -85,11 +102,16 @@ void post_batch(Services& services, Call& call, std::unique_ptr<HttpWrite> job) 
 }
 
 /// A ce-* header: percent-decoded as the HTTP binding of CloudEvents says (section 3.1.3.2).
-ledger::Result<std::string> attribute(const net::RequestHead& head, const char* header, const char* pointer) {
+ledger::Result<std::string> attribute(
+    const net::RequestHead& head, const char* header, const char* pointer
+) {
     const std::string_view raw = head.header(header);
     if (raw.empty()) return std::string();
     auto decoded = percent_decode(raw);
-    if (!decoded) return ledger::field_error(ErrorCode::invalid_event, pointer, "its percent-encoding is broken");
+    if (!decoded)
+        return ledger::field_error(
+            ErrorCode::invalid_event, pointer, "its percent-encoding is broken"
+        );
     return *decoded;
 }
 
@@ -100,9 +122,12 @@ ledger::Result<BinaryEnvelope> binary_envelope(const net::RequestHead& head) {
         const char* pointer;
         std::string* to;
     } attributes[] = {
-        {"ce-specversion", "/specversion", &envelope.specversion}, {"ce-id", "/id", &envelope.id},
-        {"ce-source", "/source", &envelope.source},                {"ce-type", "/type", &envelope.type},
-        {"ce-subject", "/subject", &envelope.subject},             {"ce-time", "/time", &envelope.time},
+        {"ce-specversion", "/specversion", &envelope.specversion},
+        {"ce-id", "/id", &envelope.id},
+        {"ce-source", "/source", &envelope.source},
+        {"ce-type", "/type", &envelope.type},
+        {"ce-subject", "/subject", &envelope.subject},
+        {"ce-time", "/time", &envelope.time},
     };
     for (const auto& item : attributes) {
         auto value = attribute(head, item.header, item.pointer);
@@ -115,7 +140,9 @@ ledger::Result<BinaryEnvelope> binary_envelope(const net::RequestHead& head) {
 void post_binary(Services& services, Call& call, std::unique_ptr<HttpWrite> job) {
     auto envelope = binary_envelope(call.request);
     if (envelope.has_error()) return call.refuse(envelope.error());
-    auto event = read_binary_event(*envelope, call.request.body, context_of(services, call.caller, *call.program), job->arena);
+    auto event = read_binary_event(
+        *envelope, call.request.body, context_of(services, call.caller, *call.program), job->arena
+    );
     if (event.has_error()) return call.refuse(event.error());
     submit_single(services, call, std::move(job), std::move(*event));
 }
@@ -124,35 +151,48 @@ void post_binary(Services& services, Call& call, std::unique_ptr<HttpWrite> job)
 
 void post_events(Services& services, Call call) {
     if (!call.caller.may(Scope::events_write))
-        return call.refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write."));
+        return call.refuse(
+            ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write.")
+        );
     auto job = make_write(call);
     const std::string_view type = call.request.media_type();
     if (net::equals_ignoring_case(type, kBatch)) return post_batch(services, call, std::move(job));
     if (!call.request.header("ce-specversion").empty() || !call.request.header("ce-id").empty() ||
         !call.request.header("ce-type").empty()) {
         if (!type.empty() && !net::equals_ignoring_case(type, kJson))
-            return call.refuse(ledger::make_error(ErrorCode::unsupported_media_type, "The data of a binary event must be application/json."));
+            return call.refuse(ledger::make_error(
+                ErrorCode::unsupported_media_type,
+                "The data of a binary event must be application/json."
+            ));
         return post_binary(services, call, std::move(job));
     }
     if (!net::equals_ignoring_case(type, kStructured) && !net::equals_ignoring_case(type, kJson))
         return call.refuse(ledger::make_error(
             ErrorCode::unsupported_media_type,
-            "Content-Type must be application/cloudevents+json, application/cloudevents-batch+json, application/x-ndjson, "
-            "or application/json."));
-    auto event = read_event(call.request.body, context_of(services, call.caller, *call.program), job->arena);
+            "Content-Type must be application/cloudevents+json, "
+            "application/cloudevents-batch+json, application/x-ndjson, "
+            "or application/json."
+        ));
+    auto event =
+        read_event(call.request.body, context_of(services, call.caller, *call.program), job->arena);
     if (event.has_error()) return call.refuse(event.error());
     submit_single(services, call, std::move(job), std::move(*event));
 }
 
 void get_event(Services& services, Call call) {
     if (!call.caller.may(Scope::events_write) && !call.caller.may(Scope::members_read))
-        return call.refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write or members:read."));
+        return call.refuse(ledger::make_error(
+            ErrorCode::missing_scope, "This key lacks the scope events:write or members:read."
+        ));
     auto source = query_parameter(call.request.query, "source");
     if (source.has_error()) return call.refuse(source.error());
     auto id = query_parameter(call.request.query, "id");
     if (id.has_error()) return call.refuse(id.error());
-    if (!*source || (*source)->empty()) return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "source", "is missing"));
-    if (!*id || (*id)->empty()) return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "id", "is missing"));
+    if (!*source || (*source)->empty())
+        return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "source", "is missing")
+        );
+    if (!*id || (*id)->empty())
+        return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "id", "is missing"));
     auto job = make_read(call);
     const ledger::Hash16 key = ledger::event_key_hash(*call.program->hmac, **source, **id);
     auto outcome = std::make_shared<std::optional<Outcome>>();
@@ -162,7 +202,8 @@ void get_event(Services& services, Call call) {
         if (!seen.found()) return true;
         auto row = context.view.entry(read.program, seen.value);
         if (row.missing()) return false;
-        if (row.row->entry.kind == ledger::EntryKind::alias) row = context.view.entry(read.program, row.row->entry.links.front().seq);
+        if (row.row->entry.kind == ledger::EntryKind::alias)
+            row = context.view.entry(read.program, row.row->entry.links.front().seq);
         if (row.missing()) return false;
         auto bytes = std::make_shared<const std::string>(row.row->bytes);
         Outcome& made = outcome->emplace();
@@ -170,11 +211,15 @@ void get_event(Services& services, Call call) {
         made.seq = row.row->entry.seq;
         made.entry = *bytes;
         made.keep = bytes;
-        if (made.status == Status::rejected) made.error = ledger::make_error(row.row->entry.outcome);
+        if (made.status == Status::rejected)
+            made.error = ledger::make_error(row.row->entry.outcome);
         return true;
     };
     job->render = [outcome](HttpRead& read) {
-        if (!*outcome) return error_response(ledger::make_error(ErrorCode::not_found, "No event with this source and id is in the ledger."));
+        if (!*outcome)
+            return error_response(ledger::make_error(
+                ErrorCode::not_found, "No event with this source and id is in the ledger."
+            ));
         net::Response response;
         JsonWriter json(response.body);
         write_event_outcome(json, *read.info, **outcome, {});
@@ -185,12 +230,22 @@ void get_event(Services& services, Call call) {
 
 namespace {
 
-/// NDJSON: every complete line that arrived together becomes one job; answers are streamed in the order of lines.
+/// NDJSON: every complete line that arrived together becomes one job; answers are streamed in the
+/// order of lines.
 class EventStream final : public net::BodyStream, public std::enable_shared_from_this<EventStream> {
 public:
-    EventStream(Services services, Caller caller, std::shared_ptr<const engine::Registry> registry,
-                const engine::ProgramInfo& program, net::Respond respond)
-        : services_(services), caller_(caller), registry_(std::move(registry)), program_(program), queue_(respond.queue()) {
+    EventStream(
+        Services services,
+        Caller caller,
+        std::shared_ptr<const engine::Registry> registry,
+        const engine::ProgramInfo& program,
+        net::Respond respond
+    )
+        : services_(services),
+          caller_(caller),
+          registry_(std::move(registry)),
+          program_(program),
+          queue_(respond.queue()) {
         net::Response head;
         head.content_type = "application/x-ndjson";
         writer_ = respond.stream(std::move(head));
@@ -256,11 +311,16 @@ private:
         Line line;
         line.number = line_number_;
         if (rest_.size() > services_.options.body_bytes_max) {
-            line.slot.error = ledger::make_error(ErrorCode::body_too_large, "The line is too large.");
+            line.slot.error =
+                ledger::make_error(ErrorCode::body_too_large, "The line is too large.");
         } else {
             const std::size_t size = rest_.size();
             rest_.resize(size + net::kBodyPadding);
-            auto event = read_event(std::string_view(rest_.data(), size), context_of(services_, caller_, program_), job_->arena);
+            auto event = read_event(
+                std::string_view(rest_.data(), size),
+                context_of(services_, caller_, program_),
+                job_->arena
+            );
             if (event.has_error()) {
                 line.slot.error = event.error();
             } else {
@@ -293,11 +353,19 @@ private:
             for (const Line& line : job.lines) {
                 JsonWriter json(text);
                 if (line.slot.error) {
-                    json.begin_object().field("line", line.number).field("status", "rejected").key("problem");
+                    json.begin_object()
+                        .field("line", line.number)
+                        .field("status", "rejected")
+                        .key("problem");
                     write_problem(json, *line.slot.error);
                     json.end_object();
                 } else {
-                    write_event_outcome(json, program_, job.outcomes[line.slot.command], member_of(job.commands[line.slot.command]));
+                    write_event_outcome(
+                        json,
+                        program_,
+                        job.outcomes[line.slot.command],
+                        member_of(job.commands[line.slot.command])
+                    );
                 }
                 text.push_back('\n');
             }
@@ -334,9 +402,16 @@ private:
 
 }  // namespace
 
-std::shared_ptr<net::BodyStream> open_event_stream(Services& services, Caller caller, std::shared_ptr<const engine::Registry> registry,
-                                                   const engine::ProgramInfo& program, net::Respond respond) {
-    return std::make_shared<EventStream>(services, caller, std::move(registry), program, std::move(respond));
+std::shared_ptr<net::BodyStream> open_event_stream(
+    Services& services,
+    Caller caller,
+    std::shared_ptr<const engine::Registry> registry,
+    const engine::ProgramInfo& program,
+    net::Respond respond
+) {
+    return std::make_shared<EventStream>(
+        services, caller, std::move(registry), program, std::move(respond)
+    );
 }
 
 }  // namespace server::http

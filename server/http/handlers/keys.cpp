@@ -23,24 +23,43 @@ std::string_view kind_name(std::uint8_t kind) {
 std::optional<ledger::Error> check_request(const KeyRequest& request) {
     for (std::size_t i = 0; i < request.scopes.size(); ++i)
         if (!known_scope(request.scopes[i]))
-            return ledger::field_error(ErrorCode::invalid_parameter, "/scopes/" + std::to_string(i), "is no scope");
+            return ledger::field_error(
+                ErrorCode::invalid_parameter, "/scopes/" + std::to_string(i), "is no scope"
+            );
     if (request.kind == 1 && request.scopes.empty())
-        return ledger::field_error(ErrorCode::missing_field, "/scopes", "is missing: a secret key needs at least one scope");
+        return ledger::field_error(
+            ErrorCode::missing_field, "/scopes", "is missing: a secret key needs at least one scope"
+        );
     if (request.kind == 2 && !request.scopes.empty())
-        return ledger::field_error(ErrorCode::invalid_parameter, "/scopes", "a publishable key has none");
+        return ledger::field_error(
+            ErrorCode::invalid_parameter, "/scopes", "a publishable key has none"
+        );
     if (request.kind == 2 && request.origins.empty())
-        return ledger::field_error(ErrorCode::missing_field, "/origins", "is missing: a publishable key needs at least one origin");
+        return ledger::field_error(
+            ErrorCode::missing_field,
+            "/origins",
+            "is missing: a publishable key needs at least one origin"
+        );
     for (std::size_t i = 0; i < request.origins.size(); ++i) {
         const std::string& origin = request.origins[i];
-        const bool shaped = (origin.rfind("https://", 0) == 0 || origin.rfind("http://", 0) == 0) && origin.find('/', 8) == std::string::npos;
-        if (!shaped) return ledger::field_error(ErrorCode::invalid_parameter, "/origins/" + std::to_string(i), "must be scheme://host[:port]");
+        const bool shaped = (origin.rfind("https://", 0) == 0 || origin.rfind("http://", 0) == 0) &&
+                            origin.find('/', 8) == std::string::npos;
+        if (!shaped)
+            return ledger::field_error(
+                ErrorCode::invalid_parameter,
+                "/origins/" + std::to_string(i),
+                "must be scheme://host[:port]"
+            );
     }
     return std::nullopt;
 }
 
-std::span<const std::string_view> copy_texts(engine::Arena& arena, const std::vector<std::string>& texts) {
+std::span<const std::string_view> copy_texts(
+    engine::Arena& arena, const std::vector<std::string>& texts
+) {
     const auto copied = arena.make<std::string_view>(texts.size());
-    for (std::size_t i = 0; i < texts.size(); ++i) copied[i] = arena.copy(texts[i]);
+    for (std::size_t i = 0; i < texts.size(); ++i)
+        copied[i] = arena.copy(texts[i]);
     return copied;
 }
 
@@ -70,11 +89,16 @@ void post_key(Services& services, Call call) {
         response.status = 201;
         response.add_header("Cache-Control", "no-store");
         JsonWriter json(response.body);
-        json.begin_object().field("id", outcome.number).field("kind", kind_name(given.kind)).field("key", secret);
+        json.begin_object()
+            .field("id", outcome.number)
+            .field("kind", kind_name(given.kind))
+            .field("key", secret);
         json.key("scopes").begin_array();
-        for (const std::string& scope : given.scopes) json.string(scope);
+        for (const std::string& scope : given.scopes)
+            json.string(scope);
         json.end_array().key("origins").begin_array();
-        for (const std::string& origin : given.origins) json.string(origin);
+        for (const std::string& origin : given.origins)
+            json.string(origin);
         json.end_array().field("label", given.label).end_object();
         return response;
     };
@@ -93,12 +117,20 @@ void list_keys(Services&, Call call) {
     JsonWriter json(response.body);
     json.begin_object().key("data").begin_array();
     for (const ledger::ApiKey* key : keys) {
-        json.begin_object().field("id", key->id).field("kind", kind_name(key->kind)).field("label", key->label);
+        json.begin_object()
+            .field("id", key->id)
+            .field("kind", kind_name(key->kind))
+            .field("label", key->label);
         json.key("scopes").begin_array();
-        for (const std::string& scope : key->scopes) json.string(scope);
+        for (const std::string& scope : key->scopes)
+            json.string(scope);
         json.end_array().key("origins").begin_array();
-        for (const std::string& origin : key->origins) json.string(origin);
-        json.end_array().field("revoked", key->revoked).time_field("created_at", key->created_at).end_object();
+        for (const std::string& origin : key->origins)
+            json.string(origin);
+        json.end_array()
+            .field("revoked", key->revoked)
+            .time_field("created_at", key->created_at)
+            .end_object();
     }
     json.end_array().key("next_cursor").null().end_object();
     call.answer(std::move(response));
@@ -106,7 +138,9 @@ void list_keys(Services&, Call call) {
 
 void delete_key(Services& services, Call call) {
     if (lacks_admin(call)) return;
-    const auto id = number_parameter("id=" + call.path[1], "id", 1, static_cast<std::uint64_t>(ledger::kWireMax), 0);
+    const auto id = number_parameter(
+        "id=" + call.path[1], "id", 1, static_cast<std::uint64_t>(ledger::kWireMax), 0
+    );
     if (id.has_error()) return call.refuse(id.error());
     auto job = make_write(call);
     job->program = ledger::kSystemProgram;

@@ -22,7 +22,9 @@ ledger::Error no_member() {
 
 bool lacks(Call& call, Scope scope) {
     if (call.caller.may(scope)) return false;
-    call.refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope " + std::string(name(scope)) + "."));
+    call.refuse(ledger::make_error(
+        ErrorCode::missing_scope, "This key lacks the scope " + std::string(name(scope)) + "."
+    ));
     return true;
 }
 
@@ -38,7 +40,9 @@ struct Seen {
 enum class Ready : bool { no, yes };
 
 /// Wallets as they are at `now`: what is due is taken off without writing it.
-Ready settled_wallets(const HttpRead& read, const engine::ReadContext& context, ledger::MemberId id, Seen& seen) {
+Ready settled_wallets(
+    const HttpRead& read, const engine::ReadContext& context, ledger::MemberId id, Seen& seen
+) {
     const auto row = context.view.member(read.program, id);
     if (row.missing()) return Ready::no;
     if (!row.found()) return Ready::yes;
@@ -53,27 +57,39 @@ Ready settled_wallets(const HttpRead& read, const engine::ReadContext& context, 
     seen.id = id;
     seen.created_at = row.row->created_at;
     seen.wallets.clear();
-    for (const ledger::Wallet& wallet : row.row->wallets) seen.wallets.push_back(plan.wallet(wallet.currency));
+    for (const ledger::Wallet& wallet : row.row->wallets)
+        seen.wallets.push_back(plan.wallet(wallet.currency));
     return Ready::yes;
 }
 
-Ready look_up(const HttpRead& read, const engine::ReadContext& context, const ledger::Hash16& hash, Seen& seen) {
+Ready look_up(
+    const HttpRead& read, const engine::ReadContext& context, const ledger::Hash16& hash, Seen& seen
+) {
     const auto id = context.view.member_by_external_id(read.program, hash);
     if (id.missing()) return Ready::no;
     if (!id.found()) return Ready::yes;
     return settled_wallets(read, context, id.value, seen);
 }
 
-void write_wallet(JsonWriter& json, const engine::ProgramInfo& program, const ledger::Wallet& wallet) {
-    json.begin_object().field("currency", currency_id(program, wallet.currency)).field("available", wallet.available);
+void write_wallet(
+    JsonWriter& json, const engine::ProgramInfo& program, const ledger::Wallet& wallet
+) {
+    json.begin_object()
+        .field("currency", currency_id(program, wallet.currency))
+        .field("available", wallet.available);
     json.field("pending", wallet.pending).field("held", wallet.held).field("debt", wallet.debt);
-    json.field("lifetime_earned", wallet.lifetime_earned).field("version", wallet.version).end_object();
+    json.field("lifetime_earned", wallet.lifetime_earned)
+        .field("version", wallet.version)
+        .end_object();
 }
 
-void write_member(JsonWriter& json, const engine::ProgramInfo& program, std::string_view member, const Seen& seen) {
+void write_member(
+    JsonWriter& json, const engine::ProgramInfo& program, std::string_view member, const Seen& seen
+) {
     json.begin_object().field("member", member).field("member_number", seen.id.value);
     json.key("balances").begin_array();
-    for (const ledger::Wallet& wallet : seen.wallets) write_wallet(json, program, wallet);
+    for (const ledger::Wallet& wallet : seen.wallets)
+        write_wallet(json, program, wallet);
     json.end_array().time_field("created_at", seen.created_at);
 }
 
@@ -99,7 +115,10 @@ void put_member(Services& services, Call call) {
         net::Response response;
         response.status = outcome.created ? 201 : 200;
         JsonWriter json(response.body);
-        json.begin_object().field("member", member).field("member_number", outcome.member.value).field("created", outcome.created);
+        json.begin_object()
+            .field("member", member)
+            .field("member_number", outcome.member.value)
+            .field("created", outcome.created);
         if (outcome.seq.value != 0) json.field("seq", outcome.seq.value);
         json.end_object();
         return response;
@@ -140,28 +159,37 @@ public:
         text_ = text;
     }
 
-    Ready run(const HttpRead& read, const engine::ReadContext& context, std::vector<Seen>& found) const {
+    Ready run(const HttpRead& read, const engine::ReadContext& context, std::vector<Seen>& found)
+        const {
         std::vector<ledger::MemberId> ids;
         const auto external = context.view.member_by_external_id(read.program, external_);
         if (external.missing()) return Ready::no;
         if (external.found()) ids.push_back(external.value);
-        for (const auto& [kind, hash] : {std::pair{ledger::BlindKind::email, email_}, std::pair{ledger::BlindKind::phone, phone_}}) {
+        for (const auto& [kind, hash] :
+             {std::pair{ledger::BlindKind::email, email_},
+              std::pair{ledger::BlindKind::phone, phone_}}) {
             for (const ledger::MemberId id : context.members_by(kind, hash)) {
-                // An old address leaves its row behind until the next checkpoint: only the profile says what is true now.
+                // An old address leaves its row behind until the next checkpoint: only the profile
+                // says what is true now.
                 const auto profile = context.view.profile(read.program, id);
                 if (profile.missing()) return Ready::no;
                 if (!profile.found()) continue;
                 ledger::BlindHashes one;
                 (kind == ledger::BlindKind::email ? one.email : one.phone) = hash;
                 const ledger::ProfileHashes wanted = ledger::profile_hashes(one);
-                const bool same = kind == ledger::BlindKind::email ? profile.value.email == wanted.email : profile.value.phone == wanted.phone;
+                const bool same = kind == ledger::BlindKind::email
+                                      ? profile.value.email == wanted.email
+                                      : profile.value.phone == wanted.phone;
                 if (same) ids.push_back(id);
             }
         }
         if (by_order(read, context, ids) == Ready::no) return Ready::no;
         found.clear();
         for (const ledger::MemberId id : ids) {
-            if (std::any_of(found.begin(), found.end(), [&](const Seen& seen) { return seen.id == id; })) continue;
+            if (std::any_of(found.begin(), found.end(), [&](const Seen& seen) {
+                    return seen.id == id;
+                }))
+                continue;
             Seen seen;
             if (settled_wallets(read, context, id, seen) == Ready::no) return Ready::no;
             if (!seen.found) continue;
@@ -172,23 +200,32 @@ public:
     }
 
 private:
-    Ready by_order(const HttpRead& read, const engine::ReadContext& context, std::vector<ledger::MemberId>& ids) const {
+    Ready by_order(
+        const HttpRead& read, const engine::ReadContext& context, std::vector<ledger::MemberId>& ids
+    ) const {
         const ledger::Program* program = context.view.program(read.program);
         if (program == nullptr) return Ready::yes;
         for (const std::string& shop : program->shops) {
-            const auto key = ledger::natural_key_hash(*read.info->hmac, shop, "order.paid", text_, {}, 0);
+            const auto key =
+                ledger::natural_key_hash(*read.info->hmac, shop, "order.paid", text_, {}, 0);
             const auto seen = context.view.seen(read.program, key);
             if (seen.missing()) return Ready::no;
             if (!seen.found()) continue;
             const auto entry = context.view.entry(read.program, seen.value);
             if (entry.missing()) return Ready::no;
-            if (entry.found() && !entry.row->entry.member.none()) ids.push_back(entry.row->entry.member);
+            if (entry.found() && !entry.row->entry.member.none())
+                ids.push_back(entry.row->entry.member);
         }
         return Ready::yes;
     }
 
     /// The member's own id, from the sealed part of its first entry.
-    static Ready name_of(const HttpRead& read, const engine::ReadContext& context, ledger::MemberId id, std::string& name) {
+    static Ready name_of(
+        const HttpRead& read,
+        const engine::ReadContext& context,
+        ledger::MemberId id,
+        std::string& name
+    ) {
         const auto row = context.view.member(read.program, id);
         if (row.missing()) return Ready::no;
         const auto entry = context.view.entry(read.program, row.row->created);
@@ -212,12 +249,16 @@ void find_members(Services& services, Call call) {
     auto text = query_parameter(call.request.query, "query");
     if (text.has_error()) return call.refuse(text.error());
     if (!*text || (*text)->empty() || (*text)->size() > 320)
-        return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "query", "must have 1 to 320 bytes: a member's id, e-mail, phone or an order id"));
+        return call.refuse(ledger::field_error(
+            ErrorCode::invalid_parameter,
+            "query",
+            "must have 1 to 320 bytes: a member's id, e-mail, phone or an order id"
+        ));
     auto job = make_read(call);
     auto found = std::make_shared<std::vector<Seen>>();
-    job->look = [found, query = Query(*call.program, **text)](HttpRead& read, const engine::ReadContext& context) {
-        return query.run(read, context, *found) == Ready::yes;
-    };
+    job->look = [found, query = Query(*call.program, **text)](
+                    HttpRead& read, const engine::ReadContext& context
+                ) { return query.run(read, context, *found) == Ready::yes; };
     job->render = [found](HttpRead& read) {
         net::Response response;
         JsonWriter json(response.body);
@@ -234,7 +275,8 @@ void find_members(Services& services, Call call) {
 
 namespace {
 
-/// A read that goes on with stored rows: the history as the writer handed it over, with a snapshot of the views.
+/// A read that goes on with stored rows: the history as the writer handed it over, with a snapshot
+/// of the views.
 struct HistoryRead {
     bool found = false;
     ledger::MemberHistory history;
@@ -242,11 +284,15 @@ struct HistoryRead {
     ledger::Timestamp now = 0;
 
     [[nodiscard]] ledger::RowReader reader() const {
-        return [snapshot = snapshot](ledger::ViewFamily family, std::string_view key) { return snapshot->get(family, key); };
+        return [snapshot = snapshot](ledger::ViewFamily family, std::string_view key) {
+            return snapshot->get(family, key);
+        };
     }
 };
 
-bool look_history(HttpRead& read, const engine::ReadContext& context, const ledger::Hash16& hash, HistoryRead& out) {
+bool look_history(
+    HttpRead& read, const engine::ReadContext& context, const ledger::Hash16& hash, HistoryRead& out
+) {
     const auto id = context.view.member_by_external_id(read.program, hash);
     if (id.missing()) return false;
     if (!id.found()) return true;
@@ -259,27 +305,38 @@ bool look_history(HttpRead& read, const engine::ReadContext& context, const ledg
     return true;
 }
 
-std::unique_ptr<HttpRead> history_job(Services& services, Call& call, const ledger::Hash16& hash, std::shared_ptr<HistoryRead> history) {
+std::unique_ptr<HttpRead> history_job(
+    Services& services, Call& call, const ledger::Hash16& hash, std::shared_ptr<HistoryRead> history
+) {
     auto job = make_read(call);
-    job->look = [history = std::move(history), hash](HttpRead& read, const engine::ReadContext& context) {
-        return look_history(read, context, hash, *history);
-    };
+    job->look = [history = std::move(history), hash](
+                    HttpRead& read, const engine::ReadContext& context
+                ) { return look_history(read, context, hash, *history); };
     (void)services;
     return job;
 }
 
 /// The currency a query asks for; absent: none was asked. Errors: invalid_parameter.
-ledger::Result<std::optional<std::uint16_t>> currency_parameter(const engine::ProgramInfo& program, std::string_view query) {
+ledger::Result<std::optional<std::uint16_t>> currency_parameter(
+    const engine::ProgramInfo& program, std::string_view query
+) {
     auto text = query_parameter(query, "currency");
     if (text.has_error()) return text.error();
     if (!*text) return std::optional<std::uint16_t>{};
     for (std::uint16_t number = 0; !currency_id(program, number).empty(); ++number)
         if (currency_id(program, number) == **text) return std::optional<std::uint16_t>{number};
-    return ledger::field_error(ErrorCode::invalid_parameter, "currency", "is no currency of this program");
+    return ledger::field_error(
+        ErrorCode::invalid_parameter, "currency", "is no currency of this program"
+    );
 }
 
-void get_past_balances(Services& services, Call& call, const ledger::Hash16& hash, std::optional<std::uint64_t> seq,
-                       std::optional<ledger::Timestamp> at) {
+void get_past_balances(
+    Services& services,
+    Call& call,
+    const ledger::Hash16& hash,
+    std::optional<std::uint64_t> seq,
+    std::optional<ledger::Timestamp> at
+) {
     auto history = std::make_shared<HistoryRead>();
     auto job = history_job(services, call, hash, history);
     job->render = [history, seq, at, member = call.path[1]](HttpRead& read) {
@@ -295,8 +352,12 @@ void get_past_balances(Services& services, Call& call, const ledger::Hash16& has
             if (balance.has_error()) return error_response(balance.error());
             ledger::Balance shown = *balance;
             shown.currency = wallet.currency;
-            json.begin_object().field("currency", currency_id(*read.info, wallet.currency)).field("available", shown.available);
-            json.field("pending", shown.pending).field("held", shown.held).field("debt", shown.debt);
+            json.begin_object()
+                .field("currency", currency_id(*read.info, wallet.currency))
+                .field("available", shown.available);
+            json.field("pending", shown.pending)
+                .field("held", shown.held)
+                .field("debt", shown.debt);
             json.field("lifetime_earned", shown.lifetime_earned).end_object();
         }
         json.end_array();
@@ -319,15 +380,23 @@ void get_balances(Services& services, Call call) {
     if (at.has_error()) return call.refuse(at.error());
     auto seq_text = query_parameter(call.request.query, "seq");
     if (seq_text.has_error()) return call.refuse(seq_text.error());
-    if (*at && *seq_text) return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "at", "cannot stand beside seq"));
+    if (*at && *seq_text)
+        return call.refuse(
+            ledger::field_error(ErrorCode::invalid_parameter, "at", "cannot stand beside seq")
+        );
     if (*seq_text) {
-        const auto seq = number_parameter(call.request.query, "seq", 0, static_cast<std::uint64_t>(ledger::kWireMax), 0);
+        const auto seq = number_parameter(
+            call.request.query, "seq", 0, static_cast<std::uint64_t>(ledger::kWireMax), 0
+        );
         if (seq.has_error()) return call.refuse(seq.error());
         return get_past_balances(services, call, *hash, *seq, std::nullopt);
     }
     if (*at) {
         const auto time = parse_rfc3339(**at);
-        if (!time) return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "at", "is not an RFC 3339 time"));
+        if (!time)
+            return call.refuse(
+                ledger::field_error(ErrorCode::invalid_parameter, "at", "is not an RFC 3339 time")
+            );
         return get_past_balances(services, call, *hash, std::nullopt, *time);
     }
     auto currency = currency_parameter(*call.program, call.request.query);
@@ -374,7 +443,9 @@ void get_member_entries(Services& services, Call call) {
         const bool shaped = (*cursor)->size() > 1 && (*cursor)->front() == 'l';
         const auto parsed = std::from_chars((*cursor)->data() + (shaped ? 1 : 0), end, line);
         if (!shaped || parsed.ec != std::errc() || parsed.ptr != end)
-            return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "cursor", "is not a cursor of this list"));
+            return call.refuse(ledger::field_error(
+                ErrorCode::invalid_parameter, "cursor", "is not a cursor of this list"
+            ));
         before = line;
     }
     auto history = std::make_shared<HistoryRead>();
@@ -390,13 +461,19 @@ void get_member_entries(Services& services, Call call) {
         for (const auto& [number, line] : page->lines) {
             (void)number;
             json.begin_object().field("seq", line.seq.value).field("kind", ledger::name(line.kind));
-            json.field("currency", currency_id(*read.info, line.currency)).field("amount", line.delta);
-            json.key("balance_after").begin_object().field("available", line.after.available).field("pending", line.after.pending);
+            json.field("currency", currency_id(*read.info, line.currency))
+                .field("amount", line.delta);
+            json.key("balance_after")
+                .begin_object()
+                .field("available", line.after.available)
+                .field("pending", line.after.pending);
             json.field("held", line.after.held).field("debt", line.after.debt).end_object();
             if (!line.reason.empty()) json.field("reason", line.reason);
             if (!line.rule.empty()) json.field("rule", line.rule);
             if (!line.reference.empty()) json.field("reference", line.reference);
-            json.time_field("recorded_at", line.recorded_at).time_field("occurred_at", line.occurred_at).end_object();
+            json.time_field("recorded_at", line.recorded_at)
+                .time_field("occurred_at", line.occurred_at)
+                .end_object();
         }
         json.end_array().key("next_cursor");
         if (page->next)
@@ -449,10 +526,16 @@ void get_lots(Services& services, Call call) {
             }
             ++shown;
             last = lot.no;
-            json.begin_object().field("lot", lot.no).field("currency", currency_id(*read.info, lot.currency));
-            json.field("amount", lot.amount).field("remaining", lot.remaining).field("state", lot_state(lot, history->now));
+            json.begin_object()
+                .field("lot", lot.no)
+                .field("currency", currency_id(*read.info, lot.currency));
+            json.field("amount", lot.amount)
+                .field("remaining", lot.remaining)
+                .field("state", lot_state(lot, history->now));
             if (!lot.active()) json.time_field("activates_at", lot.activates_at);
-            json.time_field("expires_at", lot.expires_at).field("seq", lot.source.value).end_object();
+            json.time_field("expires_at", lot.expires_at)
+                .field("seq", lot.source.value)
+                .end_object();
         }
         json.end_array().key("next_cursor");
         if (more)

@@ -12,7 +12,11 @@ void get_healthz(Services&, net::Respond respond) {
 
 void get_readyz(Services& services, net::Respond respond) {
     const bool ready = services.options.health == nullptr || services.options.health->ready();
-    net::Response response = json_response(ready ? 200 : 503, services.options.health == nullptr ? "{\"ready\":true,\"conditions\":[]}" : services.options.health->json());
+    net::Response response = json_response(
+        ready ? 200 : 503,
+        services.options.health == nullptr ? "{\"ready\":true,\"conditions\":[]}"
+                                           : services.options.health->json()
+    );
     if (!ready) response.add_header("Retry-After", "1");
     respond(std::move(response));
 }
@@ -50,7 +54,9 @@ void get_docs(net::Respond respond) {
 
 void post_accept_clock(Services& services, Call call) {
     if (!call.caller.may(Scope::admin))
-        return call.refuse(ledger::make_error(ledger::ErrorCode::missing_scope, "This key lacks the scope admin."));
+        return call.refuse(
+            ledger::make_error(ledger::ErrorCode::missing_scope, "This key lacks the scope admin.")
+        );
     services.shard.accept_clock();
     call.answer(json_response(200, "{\"accepted\":true}"));
 }

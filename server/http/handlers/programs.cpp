@@ -13,13 +13,18 @@ namespace {
 
 bool lacks_write(Call& call) {
     if (call.caller.may(Scope::program_write)) return false;
-    call.refuse(ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope program:write."));
+    call.refuse(
+        ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope program:write.")
+    );
     return true;
 }
 
 bool good_name(std::string_view name) {
-    if (name.empty() || name.size() > 64 || name.front() == '-' || name.front() == '_') return false;
-    return std::all_of(name.begin(), name.end(), [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; });
+    if (name.empty() || name.size() > 64 || name.front() == '-' || name.front() == '_')
+        return false;
+    return std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    });
 }
 
 struct PutAnswer {
@@ -33,8 +38,12 @@ net::Response put_response(HttpWrite& done, const PutAnswer& put) {
     net::Response response;
     response.status = outcome.created ? 201 : 200;
     JsonWriter json(response.body);
-    json.begin_object().field("program", put.name).field("version", outcome.number).field("active", true);
-    json.field("changed", outcome.status != engine::Status::unchanged).field("content_hash", hex(put.content_hash));
+    json.begin_object()
+        .field("program", put.name)
+        .field("version", outcome.number)
+        .field("active", true);
+    json.field("changed", outcome.status != engine::Status::unchanged)
+        .field("content_hash", hex(put.content_hash));
     json.end_object();
     if (outcome.created) response.add_header("Location", "/v1/programs/" + put.name);
     return response;
@@ -47,9 +56,11 @@ void list_programs(Services&, Call call) {
     JsonWriter json(response.body);
     json.begin_object().key("data").begin_array();
     for (const auto& [name, program] : call.registry->programs) {
-        if (call.caller.program != ledger::kSystemProgram && call.caller.program != program->id) continue;
+        if (call.caller.program != ledger::kSystemProgram && call.caller.program != program->id)
+            continue;
         json.begin_object().field("program", name);
-        if (!program->row.activations.empty()) json.field("active_version", program->row.activations.back().version);
+        if (!program->row.activations.empty())
+            json.field("active_version", program->row.activations.back().version);
         json.field("read_only", program->read_only()).end_object();
     }
     json.end_array().key("next_cursor").null().end_object();
@@ -59,8 +70,13 @@ void list_programs(Services&, Call call) {
 void put_program(Services& services, Call call, std::string name) {
     if (lacks_write(call)) return;
     if (!good_name(name))
-        return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "program", "must have 1 to 64 lower-case letters, digits, - or _, and begin with a letter or digit"));
-    // Compiling may take milliseconds: not on the io thread. The request's memory ends with its answer.
+        return call.refuse(ledger::field_error(
+            ErrorCode::invalid_parameter,
+            "program",
+            "must have 1 to 64 lower-case letters, digits, - or _, and begin with a letter or digit"
+        ));
+    // Compiling may take milliseconds: not on the io thread. The request's memory ends with its
+    // answer.
     auto job = make_write(call);
     job->program = ledger::kSystemProgram;
     const std::string_view document = job->arena.copy(call.request.body);
@@ -76,7 +92,9 @@ void put_program(Services& services, Call call, std::string name) {
         command.document = owned->arena.copy((*rule_set)->canonical());
         command.content_hash = ledger::sha256(command.document);
         command.rule_set = *rule_set;
-        owned->render = [put = PutAnswer{name, command.content_hash}](HttpWrite& done) { return put_response(done, put); };
+        owned->render = [put = PutAnswer{name, command.content_hash}](HttpWrite& done) {
+            return put_response(done, put);
+        };
         owned->commands.emplace_back(std::move(command));
         services.submit(std::move(owned));
     };
@@ -92,9 +110,12 @@ void validate_program(Services& services, Call call, std::string name) {
         if (rule_set.has_error()) return (*reply)(error_response(rule_set.error()));
         net::Response response;
         JsonWriter json(response.body);
-        json.begin_object().field("valid", true).field("content_hash", hex(ledger::sha256((*rule_set)->canonical())));
+        json.begin_object()
+            .field("valid", true)
+            .field("content_hash", hex(ledger::sha256((*rule_set)->canonical())));
         json.key("rules").begin_array();
-        for (const std::string_view rule : (*rule_set)->rule_names()) json.string(rule);
+        for (const std::string_view rule : (*rule_set)->rule_names())
+            json.string(rule);
         json.end_array().end_object();
         (*reply)(std::move(response));
     });
@@ -105,9 +126,13 @@ namespace {
 /// Answers with one version's document, from its entry.
 void answer_version(Services& services, Call& call, std::uint32_t number) {
     const auto& versions = call.program->row.versions;
-    const auto version = std::find_if(versions.begin(), versions.end(), [&](const auto& v) { return v.number == number; });
+    const auto version = std::find_if(versions.begin(), versions.end(), [&](const auto& v) {
+        return v.number == number;
+    });
     if (version == versions.end())
-        return call.refuse(ledger::make_error(ErrorCode::not_found, "This program has no such version."));
+        return call.refuse(
+            ledger::make_error(ErrorCode::not_found, "This program has no such version.")
+        );
     auto job = make_read(call);
     auto document = std::make_shared<std::string>();
     job->look = [document, entry = version->entry](HttpRead&, const engine::ReadContext& context) {
@@ -122,7 +147,8 @@ void answer_version(Services& services, Call& call, std::uint32_t number) {
         const auto& activations = read.info->row.activations;
         json.begin_object().field("program", read.info->name).field("version", version.number);
         json.field("active", !activations.empty() && activations.back().version == version.number);
-        json.field("content_hash", hex(version.content_hash)).time_field("created_at", version.created_at);
+        json.field("content_hash", hex(version.content_hash))
+            .time_field("created_at", version.created_at);
         json.key("document").raw(*document).end_object();
         return response;
     };
@@ -162,8 +188,12 @@ void list_versions(Services& services, Call call) {
         }
         ++shown;
         last = version->number;
-        json.begin_object().field("version", version->number).field("content_hash", hex(version->content_hash));
-        json.field("active", version->number == active).time_field("created_at", version->created_at).end_object();
+        json.begin_object()
+            .field("version", version->number)
+            .field("content_hash", hex(version->content_hash));
+        json.field("active", version->number == active)
+            .time_field("created_at", version->created_at)
+            .end_object();
     }
     json.end_array().key("next_cursor");
     if (more)
