@@ -1,11 +1,12 @@
 #include "ledger/verify.hpp"
 
 #include <algorithm>
-#include <fmt/format.h>
 #include <limits>
 #include <map>
 #include <unordered_map>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "ledger/group_codec.hpp"
 #include "ledger/keyring.hpp"
@@ -26,7 +27,8 @@ constexpr std::uint64_t kProgressEntries = 250'000;
 
 std::string hex(std::string_view bytes) {
     std::string text;
-    for (const char byte : bytes) text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
+    for (const char byte : bytes)
+        text += fmt::format("{:02x}", static_cast<unsigned char>(byte));
     return text;
 }
 
@@ -37,8 +39,10 @@ std::string hex(const Hash16& hash) {
 std::string describe_blind(const BlindKey& key) {
     switch (key.kind) {
         case BlindKind::external_id: return fmt::format("external id {}", hex(key.hash));
-        case BlindKind::email: return fmt::format("e-mail {:016x} member {}", key.contact_hash, key.member.value);
-        case BlindKind::phone: return fmt::format("phone {:016x} member {}", key.contact_hash, key.member.value);
+        case BlindKind::email:
+            return fmt::format("e-mail {:016x} member {}", key.contact_hash, key.member.value);
+        case BlindKind::phone:
+            return fmt::format("phone {:016x} member {}", key.contact_hash, key.member.value);
         case BlindKind::profile: return fmt::format("profile of member {}", key.member.value);
     }
     return {};
@@ -60,7 +64,9 @@ std::string describe_key(ViewFamily family, std::string_view key) {
         case ViewFamily::lot:
         case ViewFamily::stmt:
             if (const auto at = parse_chunk_key(key))
-                return fmt::format("program {} member {} chunk {}", at->program.value, at->member.value, at->chunk);
+                return fmt::format(
+                    "program {} member {} chunk {}", at->program.value, at->member.value, at->chunk
+                );
             break;
         case ViewFamily::keys:
             if (const auto at = parse_seen_key(key))
@@ -73,7 +79,9 @@ std::string describe_key(ViewFamily family, std::string_view key) {
             break;
         case ViewFamily::due:
             if (const auto at = parse_due_key(key))
-                return fmt::format("program {} when {} member {}", at->program.value, at->when, at->member.value);
+                return fmt::format(
+                    "program {} when {} member {}", at->program.value, at->when, at->member.value
+                );
             break;
         case ViewFamily::blind:
             if (const auto at = parse_blind_key(key))
@@ -104,25 +112,31 @@ public:
     }
 
     Result<void> scan(
-        ViewFamily family, const std::function<void(std::string_view key, std::string_view value)>& visit
+        ViewFamily family,
+        const std::function<void(std::string_view key, std::string_view value)>& visit
     ) const {
         auto changed = changed_.lower_bound({family, std::string()});
         const auto visit_changed = [&] {
             if (changed->second) visit(changed->first.second, *changed->second);
             ++changed;
         };
-        const auto in_family = [&] { return changed != changed_.end() && changed->first.first == family; };
-        auto scanned = views_.scan(family, {}, {}, [&](std::string_view key, std::string_view value) {
-            while (in_family() && changed->first.second < key) visit_changed();
-            if (in_family() && changed->first.second == key) {
-                visit_changed();
-            } else {
-                visit(key, value);
-            }
-            return true;
-        });
+        const auto in_family = [&] {
+            return changed != changed_.end() && changed->first.first == family;
+        };
+        auto scanned =
+            views_.scan(family, {}, {}, [&](std::string_view key, std::string_view value) {
+                while (in_family() && changed->first.second < key)
+                    visit_changed();
+                if (in_family() && changed->first.second == key) {
+                    visit_changed();
+                } else {
+                    visit(key, value);
+                }
+                return true;
+            });
         if (scanned.has_error()) return scanned;
-        while (in_family()) visit_changed();
+        while (in_family())
+            visit_changed();
         return {};
     }
 
@@ -143,7 +157,8 @@ public:
 
     [[nodiscard]] Result<std::string> find(ProgramId program, Seq seq) const {
         const auto none = make_error(
-            ErrorCode::corrupt, fmt::format("program {} seq {} is referred to but not there", program.value, seq.value)
+            ErrorCode::corrupt,
+            fmt::format("program {} seq {} is referred to but not there", program.value, seq.value)
         );
         const auto places = places_.find(program);
         if (places == places_.end()) return none;
@@ -171,7 +186,8 @@ private:
 
 /// Takes everything that changed since the last time out of `state`.
 CheckpointBatch take(State& state, const std::map<ProgramId, MerkleTree>& trees, GroupId group) {
-    for (const auto& [program, tree] : trees) state.append(frontier_row(program, tree));
+    for (const auto& [program, tree] : trees)
+        state.append(frontier_row(program, tree));
     state.cut(group);
     while (!state.copy_slice(kDirtyRowsMax)) {
     }
@@ -267,16 +283,21 @@ Result<void> Verification::open() {
 }
 
 Result<void> Verification::open_keyring() {
-    auto keyring = Keyring::load_or_create(*options_.disk, options_.data_path, Keyring::IfMissing::refuse);
+    auto keyring =
+        Keyring::load_or_create(*options_.disk, options_.data_path, Keyring::IfMissing::refuse);
     if (keyring.has_error()) {
-        if (keyring.error().code == ErrorCode::newer_format || keyring.error().code == ErrorCode::io_error)
+        if (keyring.error().code == ErrorCode::newer_format ||
+            keyring.error().code == ErrorCode::io_error)
             return keyring.error();
-        if (keyring.error().code != ErrorCode::no_keyring) fault("keyring: " + keyring.error().detail);
+        if (keyring.error().code != ErrorCode::no_keyring)
+            fault("keyring: " + keyring.error().detail);
         report_.not_checked.emplace_back("blind");
         return {};
     }
     vault_ = std::make_unique<KeyVault>(
-        std::move(*keyring), [log = log_.get()](std::string_view key) { return log->key_row(key); }, KeyVault::Options{}
+        std::move(*keyring),
+        [log = log_.get()](std::string_view key) { return log->key_row(key); },
+        KeyVault::Options{}
     );
     return {};
 }
@@ -303,7 +324,9 @@ Result<void> Verification::open_views() {
     snapshot_ = views_->snapshot();
     if (views_->applied_group() > last_) {
         fault(fmt::format(
-            "views: they are at group {}, but the log ends at group {}", views_->applied_group().value, last_.value
+            "views: they are at group {}, but the log ends at group {}",
+            views_->applied_group().value,
+            last_.value
         ));
         views_compared_ = true;
     }
@@ -324,7 +347,11 @@ Result<void> Verification::check_witness() {
 
 std::string Verification::last_whole_entry() const {
     if (!last_entry_) return "no entry before it";
-    return fmt::format("the last entry before it is program {} seq {}", last_entry_->first.value, last_entry_->second.value);
+    return fmt::format(
+        "the last entry before it is program {} seq {}",
+        last_entry_->first.value,
+        last_entry_->second.value
+    );
 }
 
 Result<void> Verification::visit_group(const Group& group) {
@@ -340,7 +367,8 @@ Result<void> Verification::visit_group(const Group& group) {
     const std::uint64_t before = entries_;
     entries_ += group.entries().size();
     if (before / kProgressEntries != entries_ / kProgressEntries)
-        say(fmt::format("read {} entries, group {} of {}", entries_, group.id().value, last_.value));
+        say(fmt::format("read {} entries, group {} of {}", entries_, group.id().value, last_.value)
+        );
     check_root(group.id());
     if (views_ && group.id() == views_->applied_group() && !views_compared_) {
         rows_.apply(take(*state_, replay_->trees, group.id()));
@@ -363,7 +391,13 @@ Result<void> Verification::visit_value(GroupId id, std::uint16_t part, std::stri
     if (group.has_error()) {
         if (group.error().code == ErrorCode::newer_format) return group.error();
         broken_ = true;
-        fault(fmt::format("log group {} part {}: {} ({})", id.value, part, group.error().detail, last_whole_entry()));
+        fault(fmt::format(
+            "log group {} part {}: {} ({})",
+            id.value,
+            part,
+            group.error().detail,
+            last_whole_entry()
+        ));
         last_value_ = {id, part};
         return {};
     }
@@ -401,14 +435,23 @@ Result<void> Verification::read_log() {
     if (views_ && views_->applied_group().none()) {
         compare_views(StoredRows(*snapshot_), GroupId{});
     }
-    auto scanned = log_->scan(kShard, GroupId{1}, [this](GroupId id, std::uint16_t part, std::string_view value) {
-        return visit_value(id, part, value);
-    });
+    auto scanned = log_->scan(
+        kShard,
+        GroupId{1},
+        [this](GroupId id, std::uint16_t part, std::string_view value) {
+            return visit_value(id, part, value);
+        }
+    );
     if (scanned.has_error()) {
         if (scanned.error().code == ErrorCode::newer_format) return scanned;
         broken_ = true;
         fault(
-            last_value_ ? fmt::format("log after group {} part {}: {}", last_value_->first.value, last_value_->second, scanned.error().detail)
+            last_value_ ? fmt::format(
+                              "log after group {} part {}: {}",
+                              last_value_->first.value,
+                              last_value_->second,
+                              scanned.error().detail
+                          )
                         : "log: " + scanned.error().detail
         );
     }
@@ -422,10 +465,17 @@ Result<void> Verification::read_log() {
 
 void Verification::compare_family(const StoredRows& stored, ViewFamily family, GroupId group) {
     auto expected = rows_.rows.lower_bound(std::pair(family, std::string()));
-    const auto in_family = [&] { return expected != rows_.rows.end() && expected->first.first == family; };
+    const auto in_family = [&] {
+        return expected != rows_.rows.end() && expected->first.first == family;
+    };
     const auto differs = [&](std::string_view key, std::string_view how) {
         fault(fmt::format(
-            "view {} {}: {} (group {}, key {})", name(family), describe_key(family, key), how, group.value, hex(key)
+            "view {} {}: {} (group {}, key {})",
+            name(family),
+            describe_key(family, key),
+            how,
+            group.value,
+            hex(key)
         ));
     };
     auto scanned = stored.scan(family, [&](std::string_view key, std::string_view value) {
@@ -444,7 +494,8 @@ void Verification::compare_family(const StoredRows& stored, ViewFamily family, G
         fault(fmt::format("view {}: {}", name(family), scanned.error().detail));
         return;
     }
-    for (; in_family(); ++expected) differs(expected->first.second, "the row is missing");
+    for (; in_family(); ++expected)
+        differs(expected->first.second, "the row is missing");
 }
 
 void Verification::compare_views(const StoredRows& stored, GroupId group) {
@@ -460,10 +511,11 @@ void Verification::compare_views(const StoredRows& stored, GroupId group) {
 Result<void> Verification::replay_rest(State& state, StoredRows& stored) {
     for (const ViewFamily family : {ViewFamily::program, ViewFamily::api_key}) {
         Result<void> inserted;
-        auto scanned = snapshot_->scan(family, {}, {}, [&](std::string_view key, std::string_view value) {
-            inserted = state.insert(RowRef{family, std::string(key)}, value);
-            return !inserted.has_error();
-        });
+        auto scanned =
+            snapshot_->scan(family, {}, {}, [&](std::string_view key, std::string_view value) {
+                inserted = state.insert(RowRef{family, std::string(key)}, value);
+                return !inserted.has_error();
+            });
         if (scanned.has_error()) return scanned;
         if (inserted.has_error()) return inserted;
     }
@@ -477,22 +529,30 @@ Result<void> Verification::replay_rest(State& state, StoredRows& stored) {
     replay.trees = trees_at_views_;
     const GroupId first{views_->applied_group().value + 1};
     GroupReader reader(kShard, first);
-    auto scanned = log_->scan(kShard, first, [&](GroupId id, std::uint16_t part, std::string_view value) -> Result<void> {
-        auto group = reader.add(id, part, value);
-        if (group.has_error()) return group.error();
-        if (!*group) return {};
-        if (auto applied = replay.apply(**group); applied.has_error()) return applied;
-        // No checkpoint on the way: what a look-up finds in views/ must stay what it was at their group.
-        return {};
-    });
+    auto scanned = log_->scan(
+        kShard,
+        first,
+        [&](GroupId id, std::uint16_t part, std::string_view value) -> Result<void> {
+            auto group = reader.add(id, part, value);
+            if (group.has_error()) return group.error();
+            if (!*group) return {};
+            if (auto applied = replay.apply(**group); applied.has_error()) return applied;
+            // No checkpoint on the way: what a look-up finds in views/ must stay what it was at
+            // their group.
+            return {};
+        }
+    );
     if (scanned.has_error()) return scanned;
     stored.overlay(take(state, replay.trees, last_));
     return {};
 }
 
-/// Views at their group and the rest of the log on top must give what the log alone gives: a restart.
+/// Views at their group and the rest of the log on top must give what the log alone gives: a
+/// restart.
 Result<void> Verification::check_restart() {
-    if (!views_ || !views_compared_ || broken_ || !report_.faults.empty() || views_->applied_group() >= last_) return {};
+    if (!views_ || !views_compared_ || broken_ || !report_.faults.empty() ||
+        views_->applied_group() >= last_)
+        return {};
     State::Options options;
     options.memory_bytes_max = std::numeric_limits<std::size_t>::max();
     options.views_empty = views_->applied_group().none();
@@ -500,7 +560,11 @@ Result<void> Verification::check_restart() {
     StoredRows stored(*snapshot_);
     if (auto replayed = replay_rest(state, stored); replayed.has_error()) {
         if (replayed.error().code == ErrorCode::io_error) return replayed;
-        fault(fmt::format("views at group {}: the rest of the log does not apply: {}", views_->applied_group().value, replayed.error().detail));
+        fault(fmt::format(
+            "views at group {}: the rest of the log does not apply: {}",
+            views_->applied_group().value,
+            replayed.error().detail
+        ));
         return {};
     }
     compare_views(stored, last_);

@@ -29,18 +29,18 @@ struct VerifyReport {
     /// One line a fault, naming the view and key, or the log's group and part; at most kFaultsMax.
     std::vector<std::string> faults;
     std::uint64_t faults_left_out = 0;
-    /// What could not be looked at: "blind" without the keyring, "views" if they are of another release or the log is
-    /// broken before their group.
+    /// What could not be looked at: "blind" without the keyring, "views" if they are of another
+    /// release or the log is broken before their group.
     std::vector<std::string> not_checked;
 
     static constexpr std::size_t kFaultsMax = 1'000;
 };
 
-/// Reads the whole log of a stopped server into an empty state and compares it with everything that is derived from it:
-/// every row of every view (both ways, at the views' group, and what a restart would make of the rest of the log), the
-/// trees' roots with the witness, each value's checksum. Opens both stores read-only and changes nothing. Keeps the
-/// rows in memory.
-/// Errors in precedence order: not_found (no such folder, or no log in it), folder_in_use, newer_format, io_error.
+/// Reads the whole log of a stopped server into an empty state and compares it with everything that
+/// is derived from it: every row of every view (both ways, at the views' group, and what a restart
+/// would make of the rest of the log), the trees' roots with the witness, each value's checksum.
+/// Opens both stores read-only and changes nothing. Keeps the rows in memory. Errors in precedence
+/// order: not_found (no such folder, or no log in it), folder_in_use, newer_format, io_error.
 /// Damage is no error: it is in the report.
 Result<VerifyReport> verify(const VerifyOptions& options);
 

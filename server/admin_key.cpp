@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <future>
 #include <memory>
-#include <cstdint>
 #include <string_view>
 #include <utility>
 

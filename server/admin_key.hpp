@@ -8,9 +8,10 @@
 
 namespace server {
 
-/// If no unrevoked key may administer every program (the first start): makes one, writes it to DIR/admin.key (0600) and
-/// enters its hash in the ledger; returns when that is durable. Answers the file's path, empty if there was a key.
-/// `shard` is started, and its sink calls Completable::complete. Errors: io_error, and why the shard refused.
+/// If no unrevoked key may administer every program (the first start): makes one, writes it to
+/// DIR/admin.key (0600) and enters its hash in the ledger; returns when that is durable. Answers
+/// the file's path, empty if there was a key. `shard` is started, and its sink calls
+/// Completable::complete. Errors: io_error, and why the shard refused.
 [[nodiscard]] ledger::Result<std::string> ensure_admin_key(
     engine::Shard& shard, ledger::Disk& disk, const std::string& data_path
 );

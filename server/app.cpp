@@ -7,10 +7,10 @@
 #include <future>
 #include <string_view>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include "ledger/base/clock.hpp"
 #include "server/admin_key.hpp"
@@ -49,7 +49,8 @@ public:
     Signals() {
         std::signal(SIGPIPE, SIG_IGN);
         sigemptyset(&set_);
-        for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set_, number);
+        for (const int number : {SIGTERM, SIGINT, SIGHUP})
+            sigaddset(&set_, number);
         pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     }
     /// The next signal, or 0 when none came for so long.
@@ -164,7 +165,8 @@ ledger::Result<void> App::recover(const Signals& signals) {
     while (result.wait_for(kRecoveryPoll) != std::future_status::ready) {
         const int number = signals.wait(0);
         if (number == SIGTERM || number == SIGINT) {
-            // Nothing was accepted, and recovery can be broken off at any instant: that is what it is for.
+            // Nothing was accepted, and recovery can be broken off at any instant: that is what it
+            // is for.
             std::fflush(stdout);
             _exit(kExitOk);
         }
@@ -275,17 +277,13 @@ std::string explain_start_error(const ledger::Error& error, const std::string& d
                 error.detail
             );
         case ErrorCode::no_keyring:
-            return fmt::format(
-                "{0}/keyring is missing, and without it nothing sealed in the log can be read: put it "
-                "back from your safe copy ({1})",
-                data,
-                error.detail
-            );
+            return error.detail + "; without it nothing sealed in the log can be read";
         case ErrorCode::newer_format:
             return fmt::format("{}: start the release that wrote it, or a newer one", error.detail);
         case ErrorCode::corrupt:
             return fmt::format(
-                "{}: run `guerdon verify --data {}`; if only views/ is at fault, delete it and start again",
+                "{}: run `guerdon verify --data {}`; if only views/ is at fault, delete it and "
+                "start again",
                 error.detail,
                 data
             );
@@ -297,7 +295,8 @@ int serve(const Config& config, const AppHooks& hooks, const BuildInfo& build) {
     ops::set_log_severity(severity(config.log_level));
     const Signals signals;
     App app(config, hooks, build);
-    if (auto claimed = app.claim_folder(); claimed.has_error()) return fail(claimed.error(), config);
+    if (auto claimed = app.claim_folder(); claimed.has_error())
+        return fail(claimed.error(), config);
     if (auto listening = app.listen(); listening.has_error())
         return fail(listening.error(), config);
     auto recovered = app.recover(signals);

@@ -9,8 +9,8 @@
 
 namespace server {
 
-/// Stands before the API, which needs a recovered folder: until open() it answers /healthz (200), /readyz (503 with the
-/// reason) and 503 not_ready to everything else. Any thread.
+/// Stands before the API, which needs a recovered folder: until open() it answers /healthz (200),
+/// /readyz (503 with the reason) and 503 not_ready to everything else. Any thread.
 class Gate final : public net::Handler {
 public:
     /// `health` must outlive the gate.
@@ -22,9 +22,8 @@ public:
     net::BodyPlan plan(const net::RequestHead& head) override;
     net::Response error(ledger::ErrorCode code) override;
     void handle(const net::Request& request, net::Respond respond) override;
-    std::shared_ptr<net::BodyStream> open_stream(
-        const net::RequestHead& head, net::Respond respond
-    ) override;
+    std::shared_ptr<net::BodyStream> open_stream(const net::RequestHead& head, net::Respond respond)
+        override;
 
 private:
     [[nodiscard]] net::Handler* api() const { return api_.load(std::memory_order_acquire); }

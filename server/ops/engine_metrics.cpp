@@ -92,9 +92,7 @@ void EngineMetrics::register_latencies() {
         registry_.histogram_from(name, help, [&value, scale] { return reading(value, scale); });
     };
     histogram("guerdon_group_size", "Commands in a group", engine.group_commands, 1);
-    histogram(
-        "guerdon_decide_seconds", "Deciding a group", engine.decide_micros, kMicrosPerSecond
-    );
+    histogram("guerdon_decide_seconds", "Deciding a group", engine.decide_micros, kMicrosPerSecond);
     histogram(
         "guerdon_apply_seconds",
         "Sealing, checking, encoding, hashing and applying a group",
@@ -135,7 +133,9 @@ void EngineMetrics::gauge(
 void EngineMetrics::register_state() {
     using engine::ShardStats;
     constexpr std::string_view kDepth = "Commands waiting for the writer, by class";
-    gauge("guerdon_queue_depth", kDepth, &ShardStats::queued_interactive, {{"class", "interactive"}});
+    gauge(
+        "guerdon_queue_depth", kDepth, &ShardStats::queued_interactive, {{"class", "interactive"}}
+    );
     gauge("guerdon_queue_depth", kDepth, &ShardStats::queued_bulk, {{"class", "bulk"}});
     constexpr std::string_view kGroup = "Number of a group: applied in memory, durable, in views/";
     gauge("guerdon_group", kGroup, &ShardStats::applied_group, {{"at", "applied"}});
@@ -151,7 +151,12 @@ void EngineMetrics::register_state() {
     gauge("guerdon_bytes", kBytes, &ShardStats::log_bytes, {{"kind", "log"}});
     gauge("guerdon_bytes", kBytes, &ShardStats::views_bytes, {{"kind", "views"}});
     gauge("guerdon_bytes", kBytes, &ShardStats::wal_bytes, {{"kind", "wal"}});
-    gauge("guerdon_bytes", kBytes, &ShardStats::compaction_backlog_bytes, {{"kind", "compaction_backlog"}});
+    gauge(
+        "guerdon_bytes",
+        kBytes,
+        &ShardStats::compaction_backlog_bytes,
+        {{"kind", "compaction_backlog"}}
+    );
     gauge("guerdon_bytes", kBytes, &ShardStats::free_bytes, {{"kind", "free"}});
     registry_.gauge_from(
         "guerdon_view_lag_seconds",
@@ -163,14 +168,17 @@ void EngineMetrics::register_state() {
         "How far the clock is ahead of the monotonic one since the start, or of the last entry",
         [this] { return stats_.clock_skew_seconds; }
     );
-    const auto flag = [&](std::string_view name,
-                          std::string_view help,
-                          bool engine::ShardStats::* member) {
-        registry_.gauge_from(name, help, [this, member] { return stats_.*member ? 1.0 : 0.0; });
-    };
+    const auto flag =
+        [&](std::string_view name, std::string_view help, bool engine::ShardStats::*member) {
+            registry_.gauge_from(name, help, [this, member] { return stats_.*member ? 1.0 : 0.0; });
+        };
     flag("guerdon_clock_held", "1 while the clock guard refuses writes", &ShardStats::clock_held);
-    flag("guerdon_disk_full", "1 while writes are refused for want of disk", &ShardStats::disk_full);
-    flag("guerdon_sync_stalled", "1 while a sync has not answered for 5 s", &ShardStats::sync_stalled);
+    flag(
+        "guerdon_disk_full", "1 while writes are refused for want of disk", &ShardStats::disk_full
+    );
+    flag(
+        "guerdon_sync_stalled", "1 while a sync has not answered for 5 s", &ShardStats::sync_stalled
+    );
     flag(
         "guerdon_key_filter_ready",
         "1 once the filter of idempotency keys is filled",
@@ -187,7 +195,9 @@ void EngineMetrics::register_net(const Build& build) {
     };
     using net::ServerStats;
     counter("guerdon_requests_total", "HTTP requests", &ServerStats::requests);
-    counter("guerdon_connections_total", "Connections accepted", &ServerStats::connections_accepted);
+    counter(
+        "guerdon_connections_total", "Connections accepted", &ServerStats::connections_accepted
+    );
     counter(
         "guerdon_connections_refused_total",
         "Connections refused over the limit",

@@ -11,8 +11,8 @@
 
 namespace server::ops {
 
-/// Everything on /metrics. The engine and the listener keep their own numbers; this reads them once a scrape. The table
-/// of names is in docs/operating.md. Thread-safe.
+/// Everything on /metrics. The engine and the listener keep their own numbers; this reads them once
+/// a scrape. The table of names is in docs/operating.md. Thread-safe.
 class EngineMetrics {
 public:
     struct Build {
@@ -34,7 +34,9 @@ private:
     void register_net(const Build& build);
 
     using StatsMember = std::uint64_t engine::ShardStats::*;
-    void gauge(std::string_view name, std::string_view help, StatsMember member, Labels labels = {});
+    void gauge(
+        std::string_view name, std::string_view help, StatsMember member, Labels labels = {}
+    );
 
     const engine::Shard& shard_;
     const std::function<net::ServerStats()> net_;

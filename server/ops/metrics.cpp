@@ -132,8 +132,9 @@ struct MetricsRegistry::Collector final : public prometheus::Collectable {
             cumulative += reading.counts[i];
             prometheus::ClientMetric::Bucket bucket;
             bucket.cumulative_count = cumulative;
-            bucket.upper_bound = i < reading.bounds.size() ? reading.bounds[i]
-                                                           : std::numeric_limits<double>::infinity();
+            bucket.upper_bound = i < reading.bounds.size()
+                                     ? reading.bounds[i]
+                                     : std::numeric_limits<double>::infinity();
             out.histogram.bucket.push_back(bucket);
         }
         out.histogram.sample_count = cumulative;
@@ -183,19 +184,17 @@ MetricsRegistry::MetricsRegistry() : collector_(std::make_unique<Collector>()) {
 MetricsRegistry::~MetricsRegistry() = default;
 
 Counter& MetricsRegistry::counter(std::string_view name, std::string_view help, Labels labels) {
-    return std::get<Counter>(
-        collector_
-            ->find_or_add(name, help, prometheus::MetricType::Counter, labels, std::in_place_type<Counter>)
-            .value
-    );
+    constexpr auto kType = prometheus::MetricType::Counter;
+    Collector::Series& series =
+        collector_->find_or_add(name, help, kType, labels, std::in_place_type<Counter>);
+    return std::get<Counter>(series.value);
 }
 
 Gauge& MetricsRegistry::gauge(std::string_view name, std::string_view help, Labels labels) {
-    return std::get<Gauge>(
-        collector_
-            ->find_or_add(name, help, prometheus::MetricType::Gauge, labels, std::in_place_type<Gauge>)
-            .value
-    );
+    constexpr auto kType = prometheus::MetricType::Gauge;
+    Collector::Series& series =
+        collector_->find_or_add(name, help, kType, labels, std::in_place_type<Gauge>);
+    return std::get<Gauge>(series.value);
 }
 
 Histogram& MetricsRegistry::histogram(

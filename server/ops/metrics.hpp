@@ -106,8 +106,8 @@ public:
         Labels labels = {}
     );
 
-    /// A histogram that lives elsewhere. `bounds` ascending, in the unit of the text; the counts are per bucket, one more
-    /// than there are bounds. The same rules as for gauge_from.
+    /// A histogram that lives elsewhere. `bounds` ascending, in the unit of the text; the counts
+    /// are per bucket, one more than there are bounds. The same rules as for gauge_from.
     struct HistogramReading {
         std::vector<double> bounds;
         std::vector<std::uint64_t> counts;

@@ -38,17 +38,19 @@ private:
     std::vector<std::unique_ptr<server::engine::Job>> kept_;
 };
 
-/// A real shard on a fresh folder, driven by commands as the HTTP edge makes them. Verbs wait until the command is
-/// durable and REQUIRE that it was taken.
+/// A real shard on a fresh folder, driven by commands as the HTTP edge makes them. Verbs wait until
+/// the command is durable and REQUIRE that it was taken.
 class ShardFolder {
 public:
     static constexpr const char* kDocument = R"json({"tz":"UTC",
         "currencies":[{"id":"points","scale":0,"kind":"spendable","negative":"to_debt"}],
-        "campaigns":[{"id":"core","rules":[{"id":"purchase","on":"order.paid","if":"true","effects":[
-            {"award":{"to":"member","currency":"points","points":"muldiv(order.net, 1, order.unit)",
-                      "reason":"purchase","expires":"365d"}}]}]}]})json";
+        "campaigns":[{"id":"core","rules":[{"id":"purchase","on":"order.paid","if":"true",
+            "effects":[{"award":{"to":"member","currency":"points",
+                                 "points":"muldiv(order.net, 1, order.unit)",
+                                 "reason":"purchase","expires":"365d"}}]}]}]})json";
 
-    explicit ShardFolder(std::shared_ptr<ledger::Disk> disk = ledger::Disk::real()) : disk_(std::move(disk)) {}
+    explicit ShardFolder(std::shared_ptr<ledger::Disk> disk = ledger::Disk::real())
+        : disk_(std::move(disk)) {}
     ~ShardFolder() { stop(); }
     ShardFolder(const ShardFolder&) = delete;
     ShardFolder& operator=(const ShardFolder&) = delete;
@@ -115,7 +117,10 @@ public:
 
     /// An order of one line; `amount` in cents.
     server::engine::Outcome pay(
-        const std::string& program, const std::string& order, const std::string& member, ledger::Points amount,
+        const std::string& program,
+        const std::string& order,
+        const std::string& member,
+        ledger::Points amount,
         const std::string& email = {}
     ) {
         const auto info = find(program);
@@ -130,12 +135,15 @@ public:
         event.personal.external_id = member;
         event.personal.email = email;
         event.blind = ledger::blind_hashes(*info->hmac, event.personal);
-        event.natural_hash = ledger::natural_key_hash(*info->hmac, event.shop, "order.paid", order, "", 0);
+        event.natural_hash =
+            ledger::natural_key_hash(*info->hmac, event.shop, "order.paid", order, "", 0);
         event.request_hash = ledger::request_hash(*info->hmac, id);
         return applied(run(info->id, event));
     }
 
-    server::engine::Outcome refund(const std::string& program, const std::string& order, ledger::Points amount) {
+    server::engine::Outcome refund(
+        const std::string& program, const std::string& order, ledger::Points amount
+    ) {
         const auto info = find(program);
         const ledger::OrderLine line{"1", "sku", 1, amount, false};
         const std::string id = order + "-refunded";
@@ -145,8 +153,10 @@ public:
         event.refund.refund_id = "r1";
         event.refund.currency = "EUR";
         event.refund.lines = {&line, 1};
-        event.natural_hash = ledger::natural_key_hash(*info->hmac, event.shop, "order.refunded", order, "r1", 0);
-        event.order_natural_hash = ledger::natural_key_hash(*info->hmac, event.shop, "order.paid", order, "", 0);
+        event.natural_hash =
+            ledger::natural_key_hash(*info->hmac, event.shop, "order.refunded", order, "r1", 0);
+        event.order_natural_hash =
+            ledger::natural_key_hash(*info->hmac, event.shop, "order.paid", order, "", 0);
         event.request_hash = ledger::request_hash(*info->hmac, id);
         return applied(run(info->id, event));
     }

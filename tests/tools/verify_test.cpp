@@ -25,7 +25,8 @@ void fill(ShardFolder& folder) {
     folder.start();
     folder.create_key("a key");
     folder.create_program("shop");
-    for (int i = 0; i < kOrdersOfOne; ++i) folder.pay("shop", "o" + std::to_string(i), "anna", 1'000 + i, "anna@example.com");
+    for (int i = 0; i < kOrdersOfOne; ++i)
+        folder.pay("shop", "o" + std::to_string(i), "anna", 1'000 + i, "anna@example.com");
     folder.pay("shop", "other", "bert", 777);
     folder.refund("shop", "o7", 300);
 }
@@ -42,7 +43,8 @@ ledger::VerifyReport verify(const ShardFolder& folder) {
 
 std::string joined(const ledger::VerifyReport& report) {
     std::string text;
-    for (const std::string& fault : report.faults) text += fault + "\n";
+    for (const std::string& fault : report.faults)
+        text += fault + "\n";
     return text;
 }
 
@@ -75,10 +77,11 @@ struct Row {
 
 std::vector<Row> rows_of(const ledger::ViewStore& views, ViewFamily family) {
     std::vector<Row> rows;
-    REQUIRE(views.snapshot()->scan(family, {}, {}, [&](std::string_view key, std::string_view value) {
-        rows.push_back({std::string(key), std::string(value)});
-        return true;
-    }));
+    REQUIRE(views.snapshot()
+                ->scan(family, {}, {}, [&](std::string_view key, std::string_view value) {
+                    rows.push_back({std::string(key), std::string(value)});
+                    return true;
+                }));
     return rows;
 }
 
@@ -218,7 +221,11 @@ TEST_CASE("verify: a row that the log does not make is named", "[verify]") {
     ShardFolder folder;
     fill(folder);
     folder.stop();
-    put(*open_views(folder), {ViewFamily::member, false, ledger::member_row_key(ledger::ProgramId{1}, ledger::MemberId{99}), "x"});
+    put(*open_views(folder),
+        {ViewFamily::member,
+         false,
+         ledger::member_row_key(ledger::ProgramId{1}, ledger::MemberId{99}),
+         "x"});
     const auto report = verify(folder);
     REQUIRE(report.faults.size() == 1);
     CHECK(report.faults[0].find("view member program 1 member 99: the log makes no such row") == 0);
@@ -229,13 +236,16 @@ TEST_CASE("verify: one wrong byte of a log value names its group and part", "[ve
     fill(folder);
     folder.stop();
     constexpr ledger::GroupId kGroup{20};
-    for (const std::size_t offset : {std::size_t{0}, std::size_t{9}, std::size_t{40}, std::size_t{60}}) {
+    for (const std::size_t offset :
+         {std::size_t{0}, std::size_t{9}, std::size_t{40}, std::size_t{60}}) {
         INFO("byte " << offset);
         flip_log_byte(folder, kGroup, offset);
         const auto report = verify(folder);
         REQUIRE_FALSE(report.faults.empty());
         CHECK(joined(report).find("log group 20 part 0") != std::string::npos);
-        CHECK(joined(report).find("the last entry before it is program 1 seq") != std::string::npos);
+        CHECK(
+            joined(report).find("the last entry before it is program 1 seq") != std::string::npos
+        );
         CHECK_FALSE(report.state);
         CHECK(report.contents.empty());
         flip_log_byte(folder, kGroup, offset);

@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
-#include <strings.h>
 
 #include <fmt/format.h>
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
+#include <strings.h>
 
 #include "ledger/random.hpp"
 
@@ -38,7 +38,8 @@ struct Connection {
 };
 
 Bio open_tls(const ServerUrl& server, SSL_CTX& context) {
-    if (SSL_CTX_set_default_verify_paths(&context) != 1) fail(server, "the system's certificates cannot be read");
+    if (SSL_CTX_set_default_verify_paths(&context) != 1)
+        fail(server, "the system's certificates cannot be read");
     SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, nullptr);
     Bio bio(BIO_new_ssl_connect(&context));
     SSL* ssl = nullptr;
@@ -63,7 +64,10 @@ Connection connect(const ServerUrl& server) {
     BIO_set_conn_hostname(made.bio.get(), server.host.c_str());
     BIO_set_conn_port(made.bio.get(), server.port.c_str());
     if (BIO_do_connect(made.bio.get()) != 1) {
-        fail(server, server.tls ? "no connection, or its certificate is not trusted" : "no connection");
+        fail(
+            server,
+            server.tls ? "no connection, or its certificate is not trusted" : "no connection"
+        );
     }
     return made;
 }
@@ -137,7 +141,8 @@ HttpAnswer parse(const ServerUrl& server, std::string_view bytes) {
         return answer;
     }
     std::size_t length = body.size();
-    if (const auto text = field(head, "Content-Length"); !text.empty()) read_number(text, length, 10);
+    if (const auto text = field(head, "Content-Length"); !text.empty())
+        read_number(text, length, 10);
     if (body.size() < length) fail(server, "the answer is cut off");
     answer.body = body.substr(0, length);
     return answer;
@@ -148,7 +153,8 @@ std::string fresh_idempotency_key() {
     std::uint8_t bytes[16];
     ledger::random_bytes(bytes);
     std::string text;
-    for (const std::uint8_t byte : bytes) text += fmt::format("{:02x}", byte);
+    for (const std::uint8_t byte : bytes)
+        text += fmt::format("{:02x}", byte);
     return text;
 }
 
@@ -168,7 +174,8 @@ ServerUrl ServerUrl::parse(std::string_view text) {
     if (text.ends_with('/')) text.remove_suffix(1);
     url.port = url.tls ? "443" : "80";
     const std::size_t colon = text.rfind(':');
-    const bool has_port = colon != std::string_view::npos && text.find(']', colon) == std::string_view::npos;
+    const bool has_port =
+        colon != std::string_view::npos && text.find(']', colon) == std::string_view::npos;
     if (has_port) {
         url.port = text.substr(colon + 1);
         text = text.substr(0, colon);
@@ -199,7 +206,8 @@ HttpAnswer http_request(
     );
     if (method == "POST") request += "Idempotency-Key: " + fresh_idempotency_key() + "\r\n";
     if (!body.empty()) {
-        request += fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size());
+        request +=
+            fmt::format("Content-Type: application/json\r\nContent-Length: {}\r\n", body.size());
     }
     request += "\r\n";
     request += body;

@@ -19,8 +19,9 @@ struct HttpAnswer {
     std::string body;
 };
 
-/// One blocking request on a connection of its own. `key` is sent as bearer token; https verifies the server against the
-/// system's certificates. Throws std::runtime_error, saying what failed, when there is no whole answer.
+/// One blocking request on a connection of its own. `key` is sent as bearer token; https verifies
+/// the server against the system's certificates. Throws std::runtime_error, saying what failed,
+/// when there is no whole answer.
 [[nodiscard]] HttpAnswer http_request(
     const ServerUrl& server,
     std::string_view method,

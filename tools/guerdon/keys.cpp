@@ -39,7 +39,8 @@ std::string read_key(const std::string& path) {
 std::string escaped(std::string_view text) {
     std::string out;
     for (const char c : text) {
-        if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' || c == '~') {
+        if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.' ||
+            c == '~') {
             out.push_back(c);
         } else {
             out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
@@ -64,12 +65,17 @@ std::string problem(const HttpAnswer& answer) {
     const json::value body = json::parse(answer.body, failure);
     if (failure || !body.is_object()) return fmt::format("the server answered {}", answer.status);
     const json::object& object = body.get_object();
-    std::string line = text_of(object, "code") + ": " + text_of(object, object.contains("detail") ? "detail" : "title");
+    std::string line = text_of(object, "code") + ": " +
+                       text_of(object, object.contains("detail") ? "detail" : "title");
     const json::value* errors = object.if_contains("errors");
     if (errors != nullptr && errors->is_array()) {
         for (const json::value& error : errors->get_array()) {
             if (!error.is_object()) continue;
-            line += fmt::format(" ({}: {})", text_of(error.get_object(), "pointer"), text_of(error.get_object(), "detail"));
+            line += fmt::format(
+                " ({}: {})",
+                text_of(error.get_object(), "pointer"),
+                text_of(error.get_object(), "detail")
+            );
         }
     }
     return line;
@@ -86,8 +92,10 @@ public:
     void create() const {
         json::object body;
         body["kind"] = options_.kind;
-        if (!options_.scopes.empty()) body["scopes"] = json::array(options_.scopes.begin(), options_.scopes.end());
-        if (!options_.origins.empty()) body["origins"] = json::array(options_.origins.begin(), options_.origins.end());
+        if (!options_.scopes.empty())
+            body["scopes"] = json::array(options_.scopes.begin(), options_.scopes.end());
+        if (!options_.origins.empty())
+            body["origins"] = json::array(options_.origins.begin(), options_.origins.end());
         if (!options_.label.empty()) body["label"] = options_.label;
         const json::object made = call("POST", base_, json::serialize(body));
         fmt::print("id  {}\nkey {}\n", text_of(made, "id"), text_of(made, "key"));
@@ -97,9 +105,11 @@ public:
     void list() const {
         std::string cursor;
         do {
-            const json::object page = call("GET", cursor.empty() ? base_ : base_ + "?cursor=" + escaped(cursor), {});
+            const json::object page =
+                call("GET", cursor.empty() ? base_ : base_ + "?cursor=" + escaped(cursor), {});
             const json::value* rows = page.if_contains("data");
-            if (rows == nullptr || !rows->is_array()) throw std::runtime_error("the answer has no list");
+            if (rows == nullptr || !rows->is_array())
+                throw std::runtime_error("the answer has no list");
             for (const json::value& row : rows->get_array()) {
                 if (row.is_object()) print(row.get_object());
             }
@@ -113,7 +123,9 @@ public:
     }
 
 private:
-    [[nodiscard]] json::object call(std::string_view method, const std::string& target, std::string_view body) const {
+    [[nodiscard]] json::object call(
+        std::string_view method, const std::string& target, std::string_view body
+    ) const {
         const HttpAnswer answer = http_request(server_, method, target, key_, body);
         if (answer.status < 200 || answer.status > 299) throw std::runtime_error(problem(answer));
         if (answer.body.empty()) return {};
@@ -142,8 +154,10 @@ private:
 };
 
 void add_common(CLI::App& command, KeyOptions& options) {
-    command.add_option("--server", options.server, "the running server, http://HOST:PORT")->capture_default_str();
-    command.add_option("--key-file", options.key_file, "a file with a key of scope admin")->required();
+    command.add_option("--server", options.server, "the running server, http://HOST:PORT")
+        ->capture_default_str();
+    command.add_option("--key-file", options.key_file, "a file with a key of scope admin")
+        ->required();
     command.add_option("--program", options.program, "the program whose keys they are")->required();
 }
 
@@ -156,9 +170,12 @@ int run_keys(std::vector<std::string> words) {
     auto* const create = app.add_subcommand("create", "makes a key and prints it, this once");
     auto* const list = app.add_subcommand("list", "one line a key: id, kind, scopes, label, time");
     auto* const revoke = app.add_subcommand("revoke", "makes a key useless, for ever");
-    for (auto* const command : {create, list, revoke}) add_common(*command, options);
+    for (auto* const command : {create, list, revoke})
+        add_common(*command, options);
     create->add_option("--scope", options.scopes, "what the key may do (repeatable)");
-    create->add_option("--origin", options.origins, "where a publishable key may be used (repeatable)");
+    create->add_option(
+        "--origin", options.origins, "where a publishable key may be used (repeatable)"
+    );
     create->add_option("--label", options.label, "a word to know it by");
     create->add_option("--kind", options.kind, "secret or publishable")
         ->check(CLI::IsMember({"secret", "publishable"}))

@@ -10,7 +10,8 @@ class App;
 
 namespace tools {
 
-/// Parses the words after the subcommand. Empty: go on; else the exit status, with help or the complaint printed.
+/// Parses the words after the subcommand. Empty: go on; else the exit status, with help or the
+/// complaint printed.
 [[nodiscard]] std::optional<int> parse(CLI::App& app, std::vector<std::string> words);
 
 }  // namespace tools

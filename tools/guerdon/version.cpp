@@ -23,14 +23,16 @@ int run_version() {
     fmt::print("guerdon {} ({})\n", kVersion, kCommit);
     fmt::print("compiler  g++ {}\n", __VERSION__);
     fmt::print(
-        "libraries Boost {}.{}.{}, RocksDB {}.{}.{}, simdjson {}, {}, libsodium {}, fmt {}\n",
+        "libraries Boost {}.{}.{}, RocksDB {}.{}.{}, simdjson {}.{}.{}, {}, libsodium {}, fmt {}\n",
         BOOST_VERSION / 100000,
         BOOST_VERSION / 100 % 1000,
         BOOST_VERSION % 100,
         ROCKSDB_MAJOR,
         ROCKSDB_MINOR,
         ROCKSDB_PATCH,
-        SIMDJSON_VERSION,
+        static_cast<int>(simdjson::SIMDJSON_VERSION_MAJOR),
+        static_cast<int>(simdjson::SIMDJSON_VERSION_MINOR),
+        static_cast<int>(simdjson::SIMDJSON_VERSION_REVISION),
         OpenSSL_version(OPENSSL_VERSION),
         SODIUM_VERSION_STRING,
         FMT_VERSION
