@@ -38,7 +38,8 @@ struct MemberTraits {
         const MemberId id{slot.key.number};
         ViewRecord& row = clock.record(ViewFamily::member);
         row.key = member_row_key(program, id);
-        encode_row(slot.row.member, row.value);
+        encode_row(slot.row.member, clock.scratch);
+        row.value = clock.scratch;
         const Timestamp due = slot.row.member.next_due();
         if (due == slot.row.stored_due) return;
         if (slot.row.stored_due != kNever) {
@@ -60,7 +61,9 @@ void save_row(CheckpointClock& clock, ViewFamily family, std::string key, bool p
     ViewRecord& record = clock.record(family);
     record.key = std::move(key);
     record.erase = !present;
-    if (present) encode_row(row, record.value);
+    if (!present) return;
+    encode_row(row, clock.scratch);
+    record.value = clock.scratch;
 }
 
 struct LotChunkTraits {
@@ -570,6 +573,8 @@ struct State::Impl final : RowWriter {
     std::deque<ViewRecord> appended;
     std::deque<ViewRecord> cut_records;
     std::size_t evict_turn = 0;
+    std::vector<std::pair<ProgramId, MemberId>> ahead_members;  ///< scratch of look_ahead
+    std::vector<const Member*> ahead_rows;
     mutable Misses misses;
 };
 
@@ -645,6 +650,37 @@ Lookup<OwnedEntry> State::entry(ProgramId program, Seq seq) const {
 
 Misses& State::misses() const {
     return impl_->misses;
+}
+
+void State::look_ahead(std::span<const LookAhead> commands) const {
+    // Each pass touches what the pass before made known. The look-ups of one pass do not depend on each
+    // other, so the processor has several of them under way.
+    std::vector<std::pair<ProgramId, MemberId>>& members = impl_->ahead_members;
+    std::vector<const Member*>& rows = impl_->ahead_rows;
+    members.clear();
+    rows.clear();
+    for (const LookAhead& command : commands) {
+        for (const Hash16* key : command.keys) {
+            if (key != nullptr) impl_->seen_by(command.program, *key);
+        }
+        if (command.external_id == nullptr) continue;
+        const ValueLookup<MemberId> id = member_by_external_id(command.program, *command.external_id);
+        if (!id.found()) continue;
+        members.emplace_back(command.program, id.value);
+        if (command.profile) profile(command.program, id.value);
+    }
+    for (const auto& [program, id] : members) {
+        const Lookup<Member> row = member(program, id);
+        if (!row.found()) continue;
+        rows.push_back(row.row);
+        const auto* bytes = reinterpret_cast<const char*>(row.row);
+        for (std::size_t at = 0; at < sizeof(Member); at += 64) __builtin_prefetch(bytes + at, 1);
+    }
+    for (const Member* row : rows) {
+        __builtin_prefetch(row->lots.data() + row->lots.size(), 1);
+        __builtin_prefetch(row->statement_tail.data() + row->statement_tail.size(), 1);
+        __builtin_prefetch(row->statement_tail.data() + row->statement_tail.size() + 64, 1);
+    }
 }
 
 Result<void> State::insert(const RowRef& row, std::optional<std::string_view> value) {

@@ -100,6 +100,7 @@ struct CheckpointClock {
     std::uint32_t ingested = 0;  ///< rows of this epoch and older ones are in views/
     bool running = false;
     CheckpointBatch batch;
+    std::string scratch;  ///< rows are encoded here, then copied once at their final size
 
     ViewRecord& record(ViewFamily family) {
         ViewRecord& made = batch.records.emplace_back();

@@ -364,6 +364,37 @@ TEST_CASE("state: a malformed row is corrupt and is not taken", "[ledger]") {
     REQUIRE(ledger.state().member(kProgram, MemberId{1}).missing());
 }
 
+TEST_CASE("state: looking ahead notes everything that is missing at once", "[ledger]") {
+    TestLedger ledger;
+    Entry entry = ledger.next(kProgram, EntryKind::member);
+    entry.member = MemberId{1};
+    entry.has_key_hash = true;
+    entry.key_hash = hash_of(1);
+    BlindHashes blind;
+    blind.external_id = hash_of(5);
+    ledger.commit(entry, &blind);
+    ledger.checkpoint();
+    ledger.restart();
+    const Hash16 key = hash_of(1);
+    const Hash16 natural = hash_of(2);
+    const Hash16 member = hash_of(5);
+    State::LookAhead ahead;
+    ahead.program = kProgram;
+    ahead.keys = {&key, &natural, nullptr};
+    ahead.external_id = &member;
+    ahead.profile = true;
+    ledger.state().look_ahead({&ahead, 1});
+    REQUIRE(ledger.state().misses().rows.size() == 3);  // two keys and the external id
+    ledger.fetch();
+    ledger.state().look_ahead({&ahead, 1});
+    REQUIRE(ledger.state().misses().rows.size() == 2);  // now the member and its profile
+    ledger.fetch();
+    ledger.state().look_ahead({&ahead, 1});
+    REQUIRE(ledger.state().misses().empty());
+    REQUIRE(ledger.state().seen(kProgram, key).value == entry.seq);
+    REQUIRE(ledger.state().member(kProgram, MemberId{1}).found());
+}
+
 TEST_CASE("state: entries are cached up to a bound", "[ledger]") {
     State state(State::Options{});
     for (std::uint64_t seq = 1; seq <= 9'000; ++seq) {
