@@ -31,6 +31,24 @@ constexpr ledger::Timestamp kIdleWait = 200'000;
 constexpr ledger::Timestamp kBusyWait = 20'000;
 constexpr std::size_t kSliceRows = 256;
 
+/// Tells the probe when a decision begins and ends, however it ends.
+class ProbeScope {
+public:
+    explicit ProbeScope(DecideProbe* probe) : probe_(probe) {
+        if (probe_ != nullptr) probe_->begin();
+    }
+    ~ProbeScope() {
+        if (probe_ != nullptr) probe_->end();
+    }
+    ProbeScope(const ProbeScope&) = delete;
+    ProbeScope& operator=(const ProbeScope&) = delete;
+
+private:
+    DecideProbe* const probe_;
+};
+/// Commands whose rows are touched together before the first of them is decided.
+constexpr std::size_t kLookAhead = 128;
+
 }  // namespace
 
 Writer::Writer(Parts parts, Start start)
@@ -40,7 +58,8 @@ Writer::Writer(Parts parts, Start start)
       overlay_(parts_.state),
       last_group_(start.last_group),
       checkpoint_period_(start.checkpoint_period),
-      checkpoints_(start.checkpoints) {
+      checkpoints_(start.checkpoints),
+      probe_(start.probe) {
     last_recorded_.store(start.last_recorded);
     open_bytes_.reserve(2 * kGroupBytesMax);
     open_entries_.reserve(2 * kGroupCommandsMax);
@@ -70,8 +89,39 @@ void Writer::run() {
     }
 }
 
+void Writer::look_ahead() {
+    if (next_event_ != looked_at_) return;
+    const std::size_t end = std::min(events_.size(), looked_at_ + kLookAhead);
+    ahead_.clear();
+    for (; looked_at_ < end; ++looked_at_) {
+        const auto& [program, event] = events_[looked_at_];
+        ledger::State::LookAhead ahead;
+        ahead.program = program;
+        ahead.keys[0] = &event->key_hash;
+        if (event->type != EventType::other) ahead.keys[1] = &event->natural_hash;
+        if (event->type == EventType::order_refunded || event->type == EventType::order_cancelled)
+            ahead.keys[2] = &event->order_natural_hash;
+        if (event->blind.external_id) ahead.external_id = &*event->blind.external_id;
+        ahead.profile = event->blind.email || event->blind.phone || event->blind.name;
+        ahead_.push_back(ahead);
+    }
+    // A fetched row can name the next one (a key its member): two rounds settle all that a paid
+    // order needs.
+    for (int round = 0; round < 2; ++round) {
+        parts_.state.look_ahead(ahead_);
+        if (parts_.state.misses().empty()) return;
+        fetch_missing();
+    }
+}
+
 void Writer::process(JobQueue::Drained drained) {
     const ledger::Timestamp monotonic = parts_.clock.monotonic();
+    events_.clear();
+    looked_at_ = next_event_ = 0;
+    for (const auto& job : drained.writes)
+        for (const Command& command : static_cast<const WriteJob&>(*job).commands)
+            if (const auto* event = std::get_if<EventCommand>(&command))
+                events_.emplace_back(job->program, event);
     for (auto& job : drained.writes) {
         parts_.metrics.queue_micros.record(
             static_cast<std::uint64_t>(std::max<ledger::Timestamp>(0, monotonic - job->queued_at))
@@ -85,7 +135,10 @@ void Writer::process(JobQueue::Drained drained) {
 }
 
 void Writer::begin_group() {
-    recorded_at_ = std::max(last_recorded_.load(std::memory_order_relaxed), parts_.clock.now());
+    const ledger::Timestamp now = parts_.clock.now();
+    // Asked here too: a jump between two looks of the tending thread must not be recorded.
+    clock_held_ = parts_.clock_guard.check(now);
+    recorded_at_ = std::max(last_recorded_.load(std::memory_order_relaxed), now);
 }
 
 void Writer::run_job(WriteJob& job) {
@@ -101,6 +154,10 @@ void Writer::run_job(WriteJob& job) {
         );
     };
     for (std::size_t i = 0; i < job.commands.size(); ++i) {
+        if (std::holds_alternative<EventCommand>(job.commands[i])) {
+            look_ahead();
+            ++next_event_;
+        }
         decide_command(job, i);
         if (group_open_ && (builder_.bytes() >= kGroupBytesMax || builder_.full())) {
             note_decided();
@@ -129,7 +186,10 @@ bool Writer::decide_guarded(
     try {
         for (int attempt = 0;; ++attempt) {
             decision_.reset();
-            std::visit([&](const auto& c) { decide(context, c, decision_); }, command);
+            {
+                const ProbeScope probe(probe_);
+                std::visit([&](const auto& c) { decide(context, c, decision_); }, command);
+            }
             if (decision_.kind != Decision::Kind::needs_rows) return true;
             if (attempt > 64) throw std::runtime_error("rows stay missing");
             parts_.metrics.retries.add();
@@ -148,6 +208,12 @@ bool Writer::decide_guarded(
 void Writer::decide_command(WriteJob& job, std::size_t index) {
     const Command& command = job.commands[index];
     Outcome& outcome = job.outcomes[index];
+    if (clock_held_) {
+        outcome.status = Status::refused;
+        outcome.error = ledger::make_error(ErrorCode::not_ready, kClockHeldDetail);
+        parts_.metrics.refused(outcome.error.code);
+        return;
+    }
     if (const ledger::Hash16* hash = request_hash(command);
         hash != nullptr && parts_.poison.refuses(*hash, parts_.clock.monotonic())) {
         outcome.status = Status::refused;

@@ -17,6 +17,7 @@
 #include "ledger/tree.hpp"
 #include "ledger/witness.hpp"
 #include "server/engine/checkpointer.hpp"
+#include "server/engine/clock_guard.hpp"
 #include "server/engine/committer.hpp"
 #include "server/engine/decide.hpp"
 #include "server/engine/metrics.hpp"
@@ -45,6 +46,7 @@ public:
         RegistryHolder& registry;
         Metrics& metrics;
         const ledger::Clock& clock;
+        ClockGuard& clock_guard;
         Poison poison;
     };
     struct Start {
@@ -54,6 +56,7 @@ public:
         ledger::Timestamp last_recorded = 0;
         ledger::Timestamp checkpoint_period = ledger::kMicrosPerSecond;
         bool checkpoints = true;
+        DecideProbe* probe = nullptr;
     };
     Writer(Parts parts, Start start);
 
@@ -86,6 +89,7 @@ private:
     };
 
     void process(JobQueue::Drained drained);
+    void look_ahead();
     void run_job(WriteJob& job);
     void decide_command(WriteJob& job, std::size_t index);
     bool decide_guarded(const DecideContext& context, const Command& command, Outcome& outcome);
@@ -113,6 +117,7 @@ private:
     bool group_open_ = false;
     ledger::GroupId last_group_;
     ledger::Timestamp recorded_at_ = 0;
+    bool clock_held_ = false;  ///< recorded_at_ cannot be trusted: nothing is decided
     std::string open_bytes_;
     std::vector<OpenEntry> open_entries_;
     struct Patch {
@@ -128,9 +133,16 @@ private:
     ledger::Timestamp decide_micros_ = 0, apply_micros_ = 0;
     std::uint32_t group_commands_ = 0;
 
+    // The drained events, in the order in which they are decided, and how far look_ahead() came.
+    std::vector<std::pair<ledger::ProgramId, const EventCommand*>> events_;
+    std::vector<ledger::State::LookAhead> ahead_;
+    std::size_t looked_at_ = 0;
+    std::size_t next_event_ = 0;
+
     // Checkpoint.
     const ledger::Timestamp checkpoint_period_;
     const bool checkpoints_;
+    DecideProbe* const probe_;
     ledger::Timestamp checkpoint_ended_ = 0;   ///< monotonic
     ledger::Timestamp checkpoint_cut_at_ = 0;  ///< monotonic
     bool checkpoint_handed_over_ = false;
