@@ -1,5 +1,5 @@
-// The decoder of log values. The input is tried as it is, and again with a right checksum, size and key, so that
-// what lies behind the checksum is reached too.
+// The decoder of log values. The input is tried as it is, and again with a right checksum, size and
+// key, so that what lies behind the checksum is reached too.
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,7 +26,10 @@ void read(std::string_view bytes) {
     const char* end = bytes.data() + bytes.size();
     for (std::size_t i = 0; i < value->size(); ++i) {
         const auto item = value->item(i);
-        INVARIANT(!item.bytes.empty() && item.bytes.data() > bytes.data() && item.bytes.data() + item.bytes.size() < end);
+        INVARIANT(
+            !item.bytes.empty() && item.bytes.data() > bytes.data() &&
+            item.bytes.data() + item.bytes.size() < end
+        );
         INVARIANT(value->find(item.program, item.seq).has_value());
     }
     INVARIANT((*group != nullptr) == value->header().last_part);
@@ -48,7 +51,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         ledger::store_big_endian(bytes.data() + 8, static_cast<std::uint32_t>(bytes.size()));
         ledger::store_big_endian(bytes.data() + 16, kGroup.value);
         const std::size_t body = bytes.size() - sizeof(std::uint32_t);
-        ledger::store_big_endian(bytes.data() + body, ledger::crc32c(std::string_view(bytes).substr(0, body)));
+        ledger::store_big_endian(
+            bytes.data() + body, ledger::crc32c(std::string_view(bytes).substr(0, body))
+        );
         read(bytes);
     }
     return 0;
