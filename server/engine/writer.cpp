@@ -75,10 +75,11 @@ void Writer::run() {
                                        : parts_.state.dirty_rows() > 0 ? kBusyWait
                                                                        : kIdleWait;
         JobQueue::Drained drained = parts_.queue.drain(kGroupCommandsMax, kReadsMax, wait);
-        const std::size_t commands = drained.writes.size();
+        std::size_t commands = 0;
+        for (const auto& job : drained.writes) commands += weight(*job);
         closed = drained.empty() && parts_.queue.closed();
         if (!drained.empty()) process(std::move(drained));
-        advance_checkpoint(std::max<std::size_t>(commands, group_commands_));
+        advance_checkpoint(commands);
     }
     parts_.committer.wait_durable(last_group_);
     // The last checkpoint: finish the running one, then cut what is left.
