@@ -10,6 +10,7 @@
 #include "ledger/blind.hpp"
 #include "rules/event.hpp"
 #include "rules/money.hpp"
+#include "server/http/json_complaint.hpp"
 #include "server/http/rfc3339.hpp"
 
 namespace server::http {
@@ -44,20 +45,7 @@ ThreadBuffers& buffers() {
     return owned;
 }
 
-/// "line 3, column 14" of a byte position.
-std::string place(std::string_view text, std::size_t at) {
-    at = std::min(at, text.size());
-    std::size_t line = 1;
-    std::size_t begin = 0;
-    for (std::size_t i = 0; i < at; ++i)
-        if (text[i] == '\n') {
-            ++line;
-            begin = i + 1;
-        }
-    return "line " + std::to_string(line) + ", column " + std::to_string(at - begin + 1);
-}
-
-ledger::Error json_error(simdjson::error_code code, std::string_view json) {
+ledger::Error json_error(simdjson::error_code code, std::string_view json, std::size_t depth_max) {
     switch (code) {
         case simdjson::UTF8_ERROR: {
             // simdjson does not say where: the first byte that cannot begin or continue a sequence
@@ -72,16 +60,7 @@ ledger::Error json_error(simdjson::error_code code, std::string_view json) {
             return ledger::make_error(ErrorCode::overloaded, "The server is short of memory.");
         case simdjson::EMPTY:
             return ledger::make_error(ErrorCode::malformed_json, "The body is empty.");
-        case simdjson::UNCLOSED_STRING:
-            return ledger::make_error(
-                ErrorCode::malformed_json,
-                "A string is not closed (" + place(json, json.size()) + ")."
-            );
-        default:
-            return ledger::make_error(
-                ErrorCode::malformed_json,
-                std::string("The body is not JSON: ") + simdjson::error_message(code)
-            );
+        default: return json_complaint(json, depth_max);
     }
 }
 
@@ -91,11 +70,11 @@ Result<element> parse(simdjson::dom::parser& parser, std::string_view json, std:
     if (parser.capacity() < json.size() || parser.max_depth() != depth_max) {
         const std::size_t capacity = std::max<std::size_t>(json.size(), 64 * 1024);
         if (const auto failed = parser.allocate(capacity, depth_max))
-            return json_error(failed, json);
+            return json_error(failed, json, depth_max);
     }
     element root;
     if (const auto failed = parser.parse(json.data(), json.size(), false).get(root))
-        return json_error(failed, json);
+        return json_error(failed, json, depth_max);
     return root;
 }
 
@@ -466,12 +445,10 @@ struct Envelope {
 };
 
 std::optional<ledger::Error> check_envelope(const Envelope& envelope) {
-    const auto missing = [](const char* pointer) {
-        return ledger::field_error(ErrorCode::missing_field, pointer, "is missing");
-    };
     const auto bad = [](const char* pointer, const char* why) {
         return ledger::field_error(ErrorCode::invalid_event, pointer, why);
     };
+    const auto missing = [&](const char* pointer) { return bad(pointer, "is missing"); };
     if (!envelope.has_specversion) return missing("/specversion");
     if (envelope.specversion != "1.0") return bad("/specversion", "must be \"1.0\"");
     if (!envelope.has_id) return missing("/id");
@@ -502,6 +479,12 @@ bool extension_value(element value) {
                    number <= INT32_MAX;
         default: return false;
     }
+}
+
+/// An attribute of the wrong type makes the whole no CloudEvent; one that is too long is.
+ledger::Error not_an_event(ledger::Error error) {
+    if (error.code == ErrorCode::wrong_type) error.code = ErrorCode::invalid_event;
+    return error;
 }
 
 Result<Envelope> read_envelope(element root, Arena& arena) {
@@ -556,7 +539,7 @@ Result<Envelope> read_envelope(element root, Arena& arena) {
                 "must be a string, a boolean or a 32-bit integer"
             );
         }
-        if (fields.failed()) return fields.error();
+        if (fields.failed()) return not_an_event(fields.error());
     }
     if (auto wrong = check_envelope(envelope)) return std::move(*wrong);
     if (envelope.data && envelope.has_base64)
