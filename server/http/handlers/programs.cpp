@@ -52,18 +52,43 @@ net::Response put_response(HttpWrite& done, const PutAnswer& put) {
 }  // namespace
 
 void list_programs(Services&, Call call) {
+    const auto limit = number_parameter(call.request.query, "limit", 1, 100, 50);
+    if (limit.has_error()) return call.refuse(limit.error());
+    const auto after = query_parameter(call.request.query, "cursor");
+    if (after.has_error()) return call.refuse(after.error());
+    if (*after && !good_name(**after))
+        return call.refuse(ledger::field_error(
+            ErrorCode::invalid_parameter, "cursor", "is not a cursor of this list"
+        ));
     net::Response response;
     JsonWriter json(response.body);
     json.begin_object().key("data").begin_array();
-    for (const auto& [name, program] : call.registry->programs) {
+    const auto& programs = call.registry->programs;
+    std::uint64_t shown = 0;
+    std::string last;
+    bool more = false;
+    for (auto at = programs.upper_bound(*after ? **after : std::string()); at != programs.end();
+         ++at) {
+        const auto& [name, program] = *at;
         if (call.caller.program != ledger::kSystemProgram && call.caller.program != program->id)
             continue;
+        if (shown == *limit) {
+            more = true;
+            break;
+        }
+        ++shown;
+        last = name;
         json.begin_object().field("program", name);
         if (!program->row.activations.empty())
             json.field("active_version", program->row.activations.back().version);
         json.field("read_only", program->read_only()).end_object();
     }
-    json.end_array().key("next_cursor").null().end_object();
+    json.end_array().key("next_cursor");
+    if (more)
+        json.string(last);
+    else
+        json.null();
+    json.end_object();
     call.answer(std::move(response));
 }
 
