@@ -5,7 +5,8 @@
 #include <cstring>
 #include <string>
 
-// Every integer we store is big-endian: keys then sort as their numbers do, and there is one rule to remember.
+// Every integer we store is big-endian: keys then sort as their numbers do, and there is one rule
+// to remember.
 namespace ledger {
 
 template <std::integral Number>

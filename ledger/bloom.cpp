@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kBitsPerKey = 12;
 constexpr std::size_t kBlockBytes = 64;
 constexpr std::size_t kWordsPerBlock = kBlockBytes / sizeof(std::uint64_t);
-constexpr std::size_t kProbes = 7;  ///< 7 · 9 bits = 63 bits of the hash choose bits of the block's 512
+constexpr std::size_t kProbes =
+    7;  ///< 7 · 9 bits = 63 bits of the hash choose bits of the block's 512
 __extension__ using Wide = unsigned __int128;
 constexpr std::size_t kKeysPerGenerationMin = std::size_t{1} << 16;
 
@@ -28,8 +29,8 @@ std::uint64_t word(const Hash16& key, std::size_t index) {
 struct BloomFilter::Generation {
     explicit Generation(std::size_t keys)
         : capacity(keys), blocks((keys * kBitsPerKey + kBlockBytes * 8 - 1) / (kBlockBytes * 8)) {
-        // calloc: for this size the system maps zeroed pages when they are first touched, so that making a
-        // generation costs nothing now. One block more, to align by hand.
+        // calloc: for this size the system maps zeroed pages when they are first touched, so that
+        // making a generation costs nothing now. One block more, to align by hand.
         memory = std::calloc(blocks + 1, kBlockBytes);
         if (memory == nullptr) {
             throw std::bad_alloc();
@@ -44,9 +45,8 @@ struct BloomFilter::Generation {
     Generation& operator=(const Generation&) = delete;
 
     [[nodiscard]] std::atomic<std::uint64_t>* block(const Hash16& key) const {
-        const auto index = static_cast<std::size_t>(
-            (static_cast<Wide>(word(key, 0)) * blocks) >> 64
-        );
+        const auto index =
+            static_cast<std::size_t>((static_cast<Wide>(word(key, 0)) * blocks) >> 64);
         return words + index * kWordsPerBlock;
     }
 
@@ -56,7 +56,9 @@ struct BloomFilter::Generation {
     std::atomic<std::uint64_t>* words = nullptr;
 };
 
-static_assert(sizeof(std::atomic<std::uint64_t>) == 8 && std::atomic<std::uint64_t>::is_always_lock_free);
+static_assert(
+    sizeof(std::atomic<std::uint64_t>) == 8 && std::atomic<std::uint64_t>::is_always_lock_free
+);
 
 BloomFilter::BloomFilter(std::size_t keys_expected) {
     grow(std::max(keys_expected, kKeysPerGenerationMin));
@@ -102,7 +104,8 @@ bool BloomFilter::may_contain(const Hash16& key) const {
         std::uint64_t bits = word(key, 1);
         std::size_t probe = 0;
         while (probe < kProbes &&
-               (block[(bits >> 6) % kWordsPerBlock].load(std::memory_order_relaxed) >> (bits % 64) & 1) != 0) {
+               (block[(bits >> 6) % kWordsPerBlock].load(std::memory_order_relaxed) >> (bits % 64) &
+                1) != 0) {
             ++probe;
             bits >>= 9;
         }
@@ -128,16 +131,17 @@ KeyFilter::KeyFilter(Options options)
 Result<void> KeyFilter::rebuild(const ViewSnapshot& views, const std::atomic<bool>& stop) {
     constexpr std::size_t kProgramBytes = 4;
     bool wrong_size = false;
-    const auto scanned = views.scan(ViewFamily::keys, {}, {}, [&](std::string_view key, std::string_view) {
-        Hash16 hash;
-        if (key.size() != kProgramBytes + hash.size()) {
-            wrong_size = true;
-            return false;
-        }
-        std::memcpy(hash.data(), key.data() + kProgramBytes, hash.size());
-        old_.add(hash);
-        return !stop.load(std::memory_order_relaxed);
-    });
+    const auto scanned =
+        views.scan(ViewFamily::keys, {}, {}, [&](std::string_view key, std::string_view) {
+            Hash16 hash;
+            if (key.size() != kProgramBytes + hash.size()) {
+                wrong_size = true;
+                return false;
+            }
+            std::memcpy(hash.data(), key.data() + kProgramBytes, hash.size());
+            old_.add(hash);
+            return !stop.load(std::memory_order_relaxed);
+        });
     if (!scanned) {
         return scanned.error();
     }

@@ -12,9 +12,10 @@
 
 namespace ledger {
 
-/// A blocked Bloom filter over 16-byte hashes that are uniform already (HMACs): one cache line a look-up, 12 bits a
-/// key, about 0.5 % false answers. It grows by generations, each as large as all before: nothing is ever moved or
-/// rehashed, and fresh memory comes zeroed from the system page by page.
+/// A blocked Bloom filter over 16-byte hashes that are uniform already (HMACs): one cache line a
+/// look-up, 12 bits a key, about 0.5 % false answers. It grows by generations, each as large as all
+/// before: nothing is ever moved or rehashed, and fresh memory comes zeroed from the system page by
+/// page.
 ///
 /// One thread adds; any number may ask at the same time.
 class BloomFilter {
@@ -42,8 +43,9 @@ private:
     std::size_t room_ = 0;  ///< in the newest generation
 };
 
-/// Which idempotency and natural keys may be in the view `keys`. Keys of before the start are read from views/ by
-/// rebuild() on a thread of its own, while the writer adds new ones; until that ended every answer is "may exist".
+/// Which idempotency and natural keys may be in the view `keys`. Keys of before the start are read
+/// from views/ by rebuild() on a thread of its own, while the writer adds new ones; until that
+/// ended every answer is "may exist".
 ///
 /// add(): the writer. rebuild(): one other thread, once. may_exist(), ready(): any.
 class KeyFilter {
@@ -59,12 +61,15 @@ public:
     [[nodiscard]] bool may_exist(const Hash16& key) const {
         return !ready() || fresh_.may_contain(key) || old_.may_contain(key);
     }
-    /// Reads the keys of `views`; `stop` ends it early (then it stays not ready). Errors: corrupt, io_error.
+    /// Reads the keys of `views`; `stop` ends it early (then it stays not ready). Errors: corrupt,
+    /// io_error.
     Result<void> rebuild(const ViewSnapshot& views, const std::atomic<bool>& stop);
     /// There is nothing to read: a new folder, or a replay from the first group.
     void start_empty() { ready_.store(true, std::memory_order_release); }
     [[nodiscard]] bool ready() const { return ready_.load(std::memory_order_acquire); }
-    [[nodiscard]] std::size_t memory_bytes() const { return old_.memory_bytes() + fresh_.memory_bytes(); }
+    [[nodiscard]] std::size_t memory_bytes() const {
+        return old_.memory_bytes() + fresh_.memory_bytes();
+    }
 
 private:
     BloomFilter old_;

@@ -1,14 +1,14 @@
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
-#include <system_error>
 
 #include "ledger/store.hpp"
 
@@ -38,7 +38,9 @@ private:
 Error failure(std::string_view what, const std::string& path) {
     const int error = errno;
     const ErrorCode code = error == ENOENT ? ErrorCode::not_found : ErrorCode::io_error;
-    return make_error(code, fmt::format("{} {}: {}", what, path, std::generic_category().message(error)));
+    return make_error(
+        code, fmt::format("{} {}: {}", what, path, std::generic_category().message(error))
+    );
 }
 
 std::string parent(const std::string& path) {
@@ -61,9 +63,12 @@ Result<void> sync_folder(const std::string& path) {
     return {};
 }
 
-Result<void> write_all(int file, std::uint64_t offset, std::string_view bytes, const std::string& path) {
+Result<void> write_all(
+    int file, std::uint64_t offset, std::string_view bytes, const std::string& path
+) {
     while (!bytes.empty()) {
-        const ssize_t written = ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        const ssize_t written =
+            ::pwrite(file, bytes.data(), bytes.size(), static_cast<off_t>(offset));
         if (written < 0) {
             if (errno == EINTR) {
                 continue;
@@ -121,12 +126,15 @@ public:
         }
     }
 
-    Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode) override {
+    Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode)
+        override {
         const std::string temporary = path + ".tmp";
         {
-            const FileDescriptor file(
-                ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, static_cast<mode_t>(mode))
-            );
+            const FileDescriptor file(::open(
+                temporary.c_str(),
+                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+                static_cast<mode_t>(mode)
+            ));
             if (!file.valid()) {
                 return failure("cannot create", temporary);
             }
@@ -147,8 +155,9 @@ public:
         return sync_folder(parent(path));
     }
 
-    Result<void> write_at(const std::string& path, std::uint64_t offset, std::string_view bytes, unsigned mode)
-        override {
+    Result<void> write_at(
+        const std::string& path, std::uint64_t offset, std::string_view bytes, unsigned mode
+    ) override {
         const bool fresh = !exists(path);
         const FileDescriptor file(
             ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, static_cast<mode_t>(mode))

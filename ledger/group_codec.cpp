@@ -1,11 +1,11 @@
 #include "ledger/group_codec.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <mutex>
 #include <string>
+
+#include <fmt/format.h>
 
 #include "ledger/base/invariant.hpp"
 #include "ledger/big_endian.hpp"
@@ -14,19 +14,23 @@
 // Log value, format 1. All integers are big-endian and unsigned unless said.
 //
 //   value  = header entry+ row+ crc
-//   header = format:u16   1. In every format the first two bytes are the format and the last four the crc.
+//   header = format:u16   1. In every format the first two bytes are the format and the last four
+//   the crc.
 //            flags:u16    bit 0 last:  the group has no further value
-//                         bit 1 large: one entry that fits no shared value; the value may exceed 4,096 bytes
-//                         other bits are 0
+//                         bit 1 large: one entry that fits no shared value; the value may exceed
+//                         4,096 bytes other bits are 0
 //            shard:u16    as in the key
 //            part:u16     as in the key; 0, 1, 2 … in a group
 //            size:u32     of the whole value
 //            count:u32    of entries, and of rows; at least 1
 //            group:u64    as in the key
-//            recorded_at:i64  microseconds since 1970-01-01T00:00:00Z, equal in all values of a group
-//   entry  = the stored bytes of one Entry (ledger/entry.proto), never empty, never split over values
-//   row    = program:u32 seq:u64 offset:u32     one per entry, in order; offset of its first byte in the value. The
-//            first offset is 32; an entry ends where the next begins, the last one where the rows begin
+//            recorded_at:i64  microseconds since 1970-01-01T00:00:00Z, equal in all values of a
+//            group
+//   entry  = the stored bytes of one Entry (ledger/entry.proto), never empty, never split over
+//   values row    = program:u32 seq:u64 offset:u32     one per entry, in order; offset of its first
+//   byte in the value. The
+//            first offset is 32; an entry ends where the next begins, the last one where the rows
+//            begin
 //   crc    = u32, CRC-32C of all bytes before it
 //
 //   key    = shard:u16 group:u64 part:u16
@@ -49,7 +53,8 @@ Error bad_value(
     ErrorCode code, ShardId shard, GroupId group, std::uint16_t part, std::string_view what
 ) {
     return make_error(
-        code, fmt::format("log value shard {} group {} part {}: {}", shard.value, group.value, part, what)
+        code,
+        fmt::format("log value shard {} group {} part {}: {}", shard.value, group.value, part, what)
     );
 }
 
@@ -59,8 +64,9 @@ std::size_t value_size(std::size_t body_bytes, std::size_t count) {
 
 }  // namespace
 
-// Memory. Groups of one event are 400 bytes and groups of a batch are 1 MiB, so blocks are shared between consecutive
-// groups and counted by shared_ptr; a block nobody points into any more goes back to the pool.
+// Memory. Groups of one event are 400 bytes and groups of a batch are 1 MiB, so blocks are shared
+// between consecutive groups and counted by shared_ptr; a block nobody points into any more goes
+// back to the pool.
 
 struct Group::Block {
     explicit Block(std::size_t size) : bytes(new char[size]), capacity(size) {}
@@ -125,7 +131,8 @@ void Group::add_entry(
 }
 
 void Group::seal() {
-    memory_bytes_ = sizeof(Group) + values_.size() * (sizeof(std::string_view) + sizeof(std::uint32_t)) +
+    memory_bytes_ = sizeof(Group) +
+                    values_.size() * (sizeof(std::string_view) + sizeof(std::uint32_t)) +
                     entries_.size() * sizeof(EntryLocation) + firsts_.size() * sizeof(FirstInValue);
     for (const std::string_view value : values_) {
         memory_bytes_ += value.size();
@@ -136,8 +143,9 @@ std::optional<std::string_view> Group::find(std::uint16_t part, ProgramId progra
     if (part >= part_begin_.size()) {
         return std::nullopt;
     }
-    const std::size_t end =
-        part + std::size_t{1} < part_begin_.size() ? part_begin_[part + std::size_t{1}] : entries_.size();
+    const std::size_t end = part + std::size_t{1} < part_begin_.size()
+                                ? part_begin_[part + std::size_t{1}]
+                                : entries_.size();
     for (std::size_t i = part_begin_[part]; i < end; ++i) {
         if (entries_[i].seq == seq && entries_[i].program == program) {
             return bytes(entries_[i]);
@@ -147,7 +155,9 @@ std::optional<std::string_view> Group::find(std::uint16_t part, ProgramId progra
 }
 
 GroupBuilder::GroupBuilder(ShardId shard)
-    : shard_(shard), pool_(std::make_shared<Group::BlockPool>()), block_(pool_->take(kBlockBytes)) {}
+    : shard_(shard),
+      pool_(std::make_shared<Group::BlockPool>()),
+      block_(pool_->take(kBlockBytes)) {}
 
 GroupBuilder::~GroupBuilder() = default;
 
@@ -223,7 +233,8 @@ void GroupBuilder::close_value(bool last) {
     store_big_endian(value_ + 16, group_->id_.value);
     store_big_endian(value_ + 24, group_->recorded_at_);
     char* row = value_ + value_bytes_;
-    for (std::size_t i = group_->part_begin_.back(); i < group_->entries_.size(); ++i, row += kRowBytes) {
+    for (std::size_t i = group_->part_begin_.back(); i < group_->entries_.size();
+         ++i, row += kRowBytes) {
         const EntryLocation& entry = group_->entries_[i];
         store_big_endian(row, entry.program.value);
         store_big_endian(row + 4, entry.seq.value);
@@ -231,7 +242,8 @@ void GroupBuilder::close_value(bool last) {
     }
     store_big_endian(row, crc32c({value_, size - kCrcBytes}));
     group_->values_.emplace_back(value_, size);
-    // The block that holds the value is the newest of the group; large values have one of their own.
+    // The block that holds the value is the newest of the group; large values have one of their
+    // own.
     Group::Block& block = *group_->blocks_.back();
     block.used = static_cast<std::size_t>(value_ - block.bytes.get()) + size;
     value_ = nullptr;
@@ -255,8 +267,7 @@ ValueView::Item ValueView::item(std::size_t index) const {
         ProgramId{load_big_endian<std::uint32_t>(row)},
         Seq{load_big_endian<std::uint64_t>(row + 4)},
         begin,
-        value_.substr(begin, end - begin)
-    };
+        value_.substr(begin, end - begin)};
 }
 
 std::optional<std::string_view> ValueView::find(ProgramId program, Seq seq) const {
@@ -271,12 +282,14 @@ std::optional<std::string_view> ValueView::find(ProgramId program, Seq seq) cons
 
 namespace {
 
-/// What is wrong with the table of rows; empty: nothing. The checksum was right, so only our own bug can cause it.
+/// What is wrong with the table of rows; empty: nothing. The checksum was right, so only our own
+/// bug can cause it.
 std::string_view fault_in_table(std::string_view value, std::size_t count) {
     const std::size_t rows = value.size() - kCrcBytes - count * kRowBytes;
     std::size_t previous = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        const std::size_t offset = load_big_endian<std::uint32_t>(value.data() + rows + i * kRowBytes + 12);
+        const std::size_t offset =
+            load_big_endian<std::uint32_t>(value.data() + rows + i * kRowBytes + 12);
         if (i == 0 ? offset != kHeaderBytes : offset <= previous) {
             return "offsets do not ascend";
         }
@@ -307,7 +320,10 @@ Result<ValueView> decode_value(
     const auto format = load_big_endian<std::uint16_t>(at);
     if (format != kValueFormat) {
         return bad_value(
-            format > kValueFormat ? ErrorCode::newer_format : ErrorCode::corrupt, shard, group, part,
+            format > kValueFormat ? ErrorCode::newer_format : ErrorCode::corrupt,
+            shard,
+            group,
+            part,
             fmt::format("format {}, this release reads {}", format, kValueFormat)
         );
     }
@@ -321,8 +337,7 @@ Result<ValueView> decode_value(
         (flags & kFlagLast) != 0,
         (flags & kFlagLarge) != 0,
         load_big_endian<std::uint32_t>(at + 12),
-        load_big_endian<std::int64_t>(at + 24)
-    };
+        load_big_endian<std::int64_t>(at + 24)};
     const ValueHeader& header = view.header_;
     if (header.shard != shard || header.group != group || header.part != part) {
         return corrupt("it belongs to another key");
@@ -353,7 +368,10 @@ Result<std::shared_ptr<const Group>> GroupReader::add(
     const std::size_t expected_part = group_ ? group_->values_.size() : 0;
     if ((!expected.none() && group != expected) || part != expected_part) {
         return bad_value(
-            ErrorCode::corrupt, shard_, group, part,
+            ErrorCode::corrupt,
+            shard_,
+            group,
+            part,
             fmt::format("group {} part {} should be here", expected.value, expected_part)
         );
     }
@@ -368,7 +386,9 @@ Result<std::shared_ptr<const Group>> GroupReader::add(
         group_->id_ = group;
         group_->recorded_at_ = header.recorded_at;
     } else if (group_->recorded_at_ != header.recorded_at) {
-        return bad_value(ErrorCode::corrupt, shard_, group, part, "another recorded_at than part 0");
+        return bad_value(
+            ErrorCode::corrupt, shard_, group, part, "another recorded_at than part 0"
+        );
     }
     auto block = std::make_shared<Group::Block>(value.size());
     std::memcpy(block->bytes.get(), value.data(), value.size());
@@ -390,7 +410,10 @@ Result<std::shared_ptr<const Group>> GroupReader::add(
 Result<void> GroupReader::finish() const {
     if (group_) {
         return bad_value(
-            ErrorCode::corrupt, shard_, group_->id_, static_cast<std::uint16_t>(group_->values_.size()),
+            ErrorCode::corrupt,
+            shard_,
+            group_->id_,
+            static_cast<std::uint16_t>(group_->values_.size()),
             "the group ends before its last part"
         );
     }

@@ -12,8 +12,8 @@
 #include "ledger/base/ids.hpp"
 #include "ledger/base/result.hpp"
 
-// A commit group and the log values it is stored in. The byte grammar is at the top of group_codec.cpp and in
-// docs/ledger-format.md, "Log values".
+// A commit group and the log values it is stored in. The byte grammar is at the top of
+// group_codec.cpp and in docs/ledger-format.md, "Log values".
 namespace ledger {
 
 inline constexpr std::uint16_t kValueFormat = 1;
@@ -42,7 +42,8 @@ struct FirstInValue {
     std::uint16_t part = 0;
 };
 
-/// A finished group: its values as they are stored and where its entries lie. Immutable; owns its bytes. Any thread.
+/// A finished group: its values as they are stored and where its entries lie. Immutable; owns its
+/// bytes. Any thread.
 class Group {
 public:
     Group(const Group&) = delete;
@@ -62,7 +63,9 @@ public:
     /// In the order of append; per program the `first`s ascend.
     [[nodiscard]] std::span<const FirstInValue> firsts() const { return firsts_; }
     /// An entry known to be in value `part` if it is in the group at all.
-    [[nodiscard]] std::optional<std::string_view> find(std::uint16_t part, ProgramId program, Seq seq) const;
+    [[nodiscard]] std::optional<std::string_view> find(
+        std::uint16_t part, ProgramId program, Seq seq
+    ) const;
     /// Bytes of the values and of the tables about them.
     [[nodiscard]] std::size_t memory_bytes() const { return memory_bytes_; }
 
@@ -72,7 +75,9 @@ private:
     struct Block;
     class BlockPool;
     Group() = default;
-    void add_entry(ProgramId program, Seq seq, std::uint16_t part, std::size_t offset, std::size_t size);
+    void add_entry(
+        ProgramId program, Seq seq, std::uint16_t part, std::size_t offset, std::size_t size
+    );
     void seal();
 
     ShardId shard_;
@@ -86,9 +91,9 @@ private:
     std::vector<std::shared_ptr<Block>> blocks_;
 };
 
-/// Packs entries into the values of one group after another. Bytes go into blocks of 256 KiB that consecutive groups
-/// share and that come back when the last group in them dies, so that appending never moves what is there. One
-/// thread (the writer); the groups it makes may die on any.
+/// Packs entries into the values of one group after another. Bytes go into blocks of 256 KiB that
+/// consecutive groups share and that come back when the last group in them dies, so that appending
+/// never moves what is there. One thread (the writer); the groups it makes may die on any.
 class GroupBuilder {
 public:
     explicit GroupBuilder(ShardId shard);
@@ -106,8 +111,8 @@ public:
     [[nodiscard]] bool empty() const { return entries() == 0; }
     /// Bytes of the open group so far.
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
-    /// Parts are numbered with 16 bits: finish the group before it takes more. (Never reached under the limits of
-    /// the writer: 4,096 commands or 1 MiB.)
+    /// Parts are numbered with 16 bits: finish the group before it takes more. (Never reached under
+    /// the limits of the writer: 4,096 commands or 1 MiB.)
     [[nodiscard]] bool full() const;
     /// Closes the open group. Requires !empty().
     std::shared_ptr<const Group> finish();
@@ -154,23 +159,29 @@ public:
     [[nodiscard]] std::optional<std::string_view> find(ProgramId program, Seq seq) const;
 
 private:
-    friend Result<ValueView> decode_value(ShardId shard, GroupId group, std::uint16_t part, std::string_view value);
+    friend Result<ValueView> decode_value(
+        ShardId shard, GroupId group, std::uint16_t part, std::string_view value
+    );
     ValueHeader header_;
     std::string_view value_;
 };
 
-/// Verifies everything about the value stored under (shard, group, part): size, checksum, format, that it says the
-/// same key, table. Trusts no length. Errors name the key: corrupt, newer_format.
-Result<ValueView> decode_value(ShardId shard, GroupId group, std::uint16_t part, std::string_view value);
+/// Verifies everything about the value stored under (shard, group, part): size, checksum, format,
+/// that it says the same key, table. Trusts no length. Errors name the key: corrupt, newer_format.
+Result<ValueView> decode_value(
+    ShardId shard, GroupId group, std::uint16_t part, std::string_view value
+);
 
 /// Puts values that come in key order together to groups. One thread.
 class GroupReader {
 public:
     /// The next group must be `first`; none(): any.
     GroupReader(ShardId shard, GroupId first) : shard_(shard), next_(first) {}
-    /// The group if this was its last value, else null. Errors: corrupt (bad value; a group or part is missing or
-    /// comes twice), newer_format.
-    Result<std::shared_ptr<const Group>> add(GroupId group, std::uint16_t part, std::string_view value);
+    /// The group if this was its last value, else null. Errors: corrupt (bad value; a group or part
+    /// is missing or comes twice), newer_format.
+    Result<std::shared_ptr<const Group>> add(
+        GroupId group, std::uint16_t part, std::string_view value
+    );
     /// No more values come. Error: corrupt if the last group lacks its last value.
     Result<void> finish() const;
 

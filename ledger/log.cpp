@@ -1,10 +1,10 @@
 #include "ledger/log.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <mutex>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "ledger/base/invariant.hpp"
 #include "ledger/row_codec.hpp"
@@ -30,7 +30,10 @@ std::vector<ViewRecord> seqidx_records(const Group& group) {
         std::string value;
         encode_row(SeqIndex{group.id(), first.part}, value);
         records.push_back(
-            {ViewFamily::seqidx, false, seq_index_row_key(first.program, first.first), std::move(value)}
+            {ViewFamily::seqidx,
+             false,
+             seq_index_row_key(first.program, first.first),
+             std::move(value)}
         );
     }
     return records;
@@ -68,7 +71,10 @@ void Log::replayed(const Group& group) {
 
 void Log::append(std::shared_ptr<const Group> group) {
     const std::unique_lock lock(mutex_);
-    INVARIANT(group->shard() == options_.shard && group->id().value == last_group_.load(std::memory_order_relaxed) + 1);
+    INVARIANT(
+        group->shard() == options_.shard &&
+        group->id().value == last_group_.load(std::memory_order_relaxed) + 1
+    );
     index(*group);
     ring_bytes_ += group->memory_bytes() + kRingOverhead;
     last_group_.store(group->id().value, std::memory_order_release);
@@ -92,7 +98,8 @@ Result<void> Log::commit(const Group& group, std::span<const LogStore::Row> keys
 
 void Log::trim_ring(std::vector<std::shared_ptr<const Group>>& dropped) {
     const std::uint64_t durable = durable_group_.load(std::memory_order_relaxed);
-    while (ring_bytes_ > options_.ring_bytes_max && !ring_.empty() && ring_.front()->id().value <= durable) {
+    while (ring_bytes_ > options_.ring_bytes_max && !ring_.empty() &&
+           ring_.front()->id().value <= durable) {
         ring_bytes_ -= ring_.front()->memory_bytes() + kRingOverhead;
         for (const FirstInValue& first : ring_.front()->firsts()) {
             // Places of the dropped group stay until they are in the view.
@@ -173,7 +180,8 @@ Result<std::optional<Log::Place>> Log::stored_place(
     const ViewSnapshot& views, ProgramId program, Seq seq
 ) const {
     const std::string key = seq_index_row_key(program, seq);
-    const auto row = views.seek_for_prev(ViewFamily::seqidx, std::string_view(key).substr(0, 4), key);
+    const auto row =
+        views.seek_for_prev(ViewFamily::seqidx, std::string_view(key).substr(0, 4), key);
     if (!row) {
         return row.error();
     }
@@ -185,13 +193,15 @@ Result<std::optional<Log::Place>> Log::stored_place(
     const auto parsed = parse_seq_key(found_key);
     if (!parsed || decode_row(found_key, value, index).has_error()) {
         return make_error(
-            ErrorCode::corrupt, fmt::format("view seqidx: bad row for entry {} of program {}", seq.value, program.value)
+            ErrorCode::corrupt,
+            fmt::format("view seqidx: bad row for entry {} of program {}", seq.value, program.value)
         );
     }
     return std::optional(Place{parsed->seq.value, index.group.value, index.part});
 }
 
-Result<std::vector<std::string>> Log::find_many(ProgramId program, std::span<const Seq> seqs) const {
+Result<std::vector<std::string>> Log::find_many(ProgramId program, std::span<const Seq> seqs)
+    const {
     std::vector<std::string> found;
     found.reserve(seqs.size());
     std::unique_ptr<ViewSnapshot> snapshot;
@@ -218,7 +228,8 @@ Result<std::vector<std::string>> Log::find_many(ProgramId program, std::span<con
             ingested = ingested_;
         }
         if (!place) {
-            // A place leaves RAM only after its row was ingested, so a snapshot not older than that has it.
+            // A place leaves RAM only after its row was ingested, so a snapshot not older than that
+            // has it.
             if (!snapshot || snapshot->applied_group().value < ingested) {
                 snapshot = views_.snapshot();
             }
@@ -236,7 +247,10 @@ Result<std::vector<std::string>> Log::find_many(ProgramId program, std::span<con
             auto read = store_.value(options_.shard, GroupId{place->group}, place->part);
             if (!read) {
                 return read.error().code == ErrorCode::not_found
-                           ? make_error(ErrorCode::corrupt, "seqidx names a missing value: " + read.error().detail)
+                           ? make_error(
+                                 ErrorCode::corrupt,
+                                 "seqidx names a missing value: " + read.error().detail
+                             )
                            : read.error();
             }
             value = std::move(*read);
@@ -263,7 +277,9 @@ Result<void> Log::read_stored(
     const auto enough = [] { return make_error(ErrorCode::ok); };
     GroupReader reader(options_.shard, from);
     const auto scanned = store_.scan(
-        options_.shard, from, [&](GroupId group, std::uint16_t part, std::string_view value) -> Result<void> {
+        options_.shard,
+        from,
+        [&](GroupId group, std::uint16_t part, std::string_view value) -> Result<void> {
             if (group > to) {
                 return enough();
             }
@@ -293,7 +309,12 @@ Result<void> Log::read_stored(
         if (visited < to) {
             return make_error(
                 ErrorCode::corrupt,
-                fmt::format("the log of shard {} ends at group {}, not {}", options_.shard.value, visited.value, to.value)
+                fmt::format(
+                    "the log of shard {} ends at group {}, not {}",
+                    options_.shard.value,
+                    visited.value,
+                    to.value
+                )
             );
         }
     }
@@ -323,7 +344,8 @@ Result<void> Log::groups_from(GroupId from, const GroupVisitor& visit) const {
             ++next;
             continue;
         }
-        // From the store up to where the ring began a moment ago; the ring moves on meanwhile, then we come here again.
+        // From the store up to where the ring began a moment ago; the ring moves on meanwhile, then
+        // we come here again.
         GroupId visited{next - 1};
         bool stopped = false;
         const GroupId to{std::max(stored_end, next)};

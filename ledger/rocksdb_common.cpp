@@ -1,27 +1,31 @@
 #include "ledger/rocksdb_common.hpp"
 
+#include <cstdio>
+#include <utility>
+
 #include <fmt/format.h>
 #include <rocksdb/file_checksum.h>
 #include <rocksdb/file_system.h>
 #include <rocksdb/listener.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <utility>
-
 namespace ledger {
 namespace {
 
-/// Ends the process at the first background error. RocksDB 7.8 may flush column families unevenly when it resumes by
-/// itself after a retryable WAL error; we never let it: recovery at the next start decides.
+/// Ends the process at the first background error. RocksDB 7.8 may flush column families unevenly
+/// when it resumes by itself after a retryable WAL error; we never let it: recovery at the next
+/// start decides.
 class FailureListener final : public rocksdb::EventListener {
 public:
     FailureListener(std::string name, StoreFailure on_failure)
         : name_(std::move(name)), on_failure_(std::move(on_failure)) {}
 
-    void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status) override {
+    void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* status)
+        override {
         const std::string message = fmt::format(
-            "guerdon: store {}/ failed in the background (reason {}): {}; exiting", name_, static_cast<int>(reason),
+            "guerdon: store {}/ failed in the background (reason {}): {}; exiting",
+            name_,
+            static_cast<int>(reason),
             status->ToString()
         );
         if (on_failure_) {
@@ -33,7 +37,8 @@ public:
         ::_exit(kStoreFailedExitCode);
     }
 
-    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
+    void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery)
+        override {
         *auto_recovery = false;
     }
 
@@ -64,19 +69,24 @@ Error error_from(const rocksdb::Status& status, std::string_view what) {
     return make_error(code, fmt::format("{}: {}", what, status.ToString()));
 }
 
-RocksdbEnv::RocksdbEnv(std::shared_ptr<Disk> disk) : disk_(std::move(disk)), env_(rocksdb::Env::Default()) {
+RocksdbEnv::RocksdbEnv(std::shared_ptr<Disk> disk)
+    : disk_(std::move(disk)), env_(rocksdb::Env::Default()) {
     if (void* file_system = disk_->rocksdb_file_system(); file_system != nullptr) {
         // The disk owns the file system: the shared_ptr only keeps the disk alive.
-        const std::shared_ptr<rocksdb::FileSystem> shared(disk_, static_cast<rocksdb::FileSystem*>(file_system));
+        const std::shared_ptr<rocksdb::FileSystem> shared(
+            disk_, static_cast<rocksdb::FileSystem*>(file_system)
+        );
         owned_ = rocksdb::NewCompositeEnv(shared);
         env_ = owned_.get();
     }
-    // The pools are shared by the two databases of the process. Flushes (HIGH) keep the normal priority: a starved
-    // flush ends in a write stall. Compactions (LOW) take what the cores have left; two threads, so that the log's
-    // trivial moves do not wait behind a long compaction of `keys`.
+    // The pools are shared by the two databases of the process. Flushes (HIGH) keep the normal
+    // priority: a starved flush ends in a write stall. Compactions (LOW) take what the cores have
+    // left; two threads, so that the log's trivial moves do not wait behind a long compaction of
+    // `keys`.
     env_->SetBackgroundThreads(2, rocksdb::Env::HIGH);
     env_->SetBackgroundThreads(2, rocksdb::Env::LOW);
-    env_->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kLow).PermitUncheckedError();
+    env_->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kLow)
+        .PermitUncheckedError();
 }
 
 rocksdb::DBOptions common_options(
@@ -87,19 +97,24 @@ rocksdb::DBOptions common_options(
     options.create_if_missing = !read_only;
     options.create_missing_column_families = !read_only;
 
-    // Any error ends the process (FailureListener); RocksDB must not resume by itself. Resuming after a full disk
-    // ignores this count, hence the listener refuses it too.
+    // Any error ends the process (FailureListener); RocksDB must not resume by itself. Resuming
+    // after a full disk ignores this count, hence the listener refuses it too.
     options.max_bgerror_resume_count = 0;
-    options.listeners.push_back(std::make_shared<FailureListener>(std::move(name), std::move(on_failure)));
+    options.listeners.push_back(
+        std::make_shared<FailureListener>(std::move(name), std::move(on_failure))
+    );
 
-    // The default, said because everything rests on it: a torn end is cut off (every crash leaves one), and rot in
-    // the middle cuts off the rest too, which the witness notices. kAbsoluteConsistency would refuse torn ends.
+    // The default, said because everything rests on it: a torn end is cut off (every crash leaves
+    // one), and rot in the middle cuts off the rest too, which the witness notices.
+    // kAbsoluteConsistency would refuse torn ends.
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
     // Off in 7.8: it reports closed logs as missing after SyncWAL, and the witness covers more.
     options.track_and_verify_wals_in_manifest = false;
-    // Recovery rewrites what the WAL holds into synced files, which also heals "fsync failed, page marked clean".
+    // Recovery rewrites what the WAL holds into synced files, which also heals "fsync failed, page
+    // marked clean".
     options.avoid_flush_during_recovery = false;
-    // One writer thread: nothing to pipeline, and each of these trades an ordering guarantee for concurrency.
+    // One writer thread: nothing to pipeline, and each of these trades an ordering guarantee for
+    // concurrency.
     options.manual_wal_flush = false;
     options.unordered_write = false;
     options.two_write_queues = false;
@@ -116,7 +131,8 @@ rocksdb::DBOptions common_options(
     options.max_background_jobs = 3;
     options.max_subcompactions = 1;
 
-    // At most 3 × 4 MiB of info log a database. It names files, families and our numeric or keyed-hash keys only.
+    // At most 3 × 4 MiB of info log a database. It names files, families and our numeric or
+    // keyed-hash keys only.
     options.max_log_file_size = std::size_t{4} << 20;
     options.keep_log_file_num = 3;
     options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
@@ -129,7 +145,9 @@ rocksdb::DBOptions common_options(
 }
 
 std::uint64_t sum_of_property(
-    rocksdb::DB& db, const std::vector<rocksdb::ColumnFamilyHandle*>& families, const std::string& property
+    rocksdb::DB& db,
+    const std::vector<rocksdb::ColumnFamilyHandle*>& families,
+    const std::string& property
 ) {
     std::uint64_t sum = 0;
     for (rocksdb::ColumnFamilyHandle* family : families) {

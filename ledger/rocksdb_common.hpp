@@ -1,13 +1,13 @@
 #pragma once
 
+#include <memory>
+#include <string>
+#include <string_view>
+
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/options.h>
 #include <rocksdb/status.h>
-
-#include <memory>
-#include <string>
-#include <string_view>
 
 #include "ledger/base/result.hpp"
 #include "ledger/store.hpp"
@@ -44,7 +44,9 @@ private:
 
 /// Sum of an integer property over `families`.
 [[nodiscard]] std::uint64_t sum_of_property(
-    rocksdb::DB& db, const std::vector<rocksdb::ColumnFamilyHandle*>& families, const std::string& property
+    rocksdb::DB& db,
+    const std::vector<rocksdb::ColumnFamilyHandle*>& families,
+    const std::string& property
 );
 
 }  // namespace ledger

@@ -1,3 +1,7 @@
+#include <atomic>
+#include <mutex>
+#include <optional>
+
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/file_checksum.h>
@@ -5,24 +9,22 @@
 #include <rocksdb/transaction_log.h>
 #include <rocksdb/write_batch.h>
 
-#include <atomic>
-#include <mutex>
-#include <optional>
-
 #include "ledger/base/invariant.hpp"
 #include "ledger/big_endian.hpp"
 #include "ledger/rocksdb_common.hpp"
 #include "ledger/store.hpp"
 
-// log/: the truth. Column families: `default` holds "format" alone, `log0` the group values of shard 0, `keys` the
-// wrapped keys. One WriteBatch a group: the single WAL makes it atomic over the families.
+// log/: the truth. Column families: `default` holds "format" alone, `log0` the group values of
+// shard 0, `keys` the wrapped keys. One WriteBatch a group: the single WAL makes it atomic over the
+// families.
 namespace ledger {
 namespace {
 
 constexpr std::uint32_t kLogFormat = 1;
 constexpr std::string_view kFormatRow = "format";
 constexpr std::size_t kKeyBytes = 12;
-/// One value; kept for the next group. A group is at most about 1 MiB, so this is grown rarely and early.
+/// One value; kept for the next group. A group is at most about 1 MiB, so this is grown rarely and
+/// early.
 constexpr std::size_t kBatchBytesReserved = std::size_t{2} << 20;
 
 enum Family : std::size_t { family_default, family_log0, family_keys, family_count };
@@ -60,18 +62,20 @@ rocksdb::ColumnFamilyOptions base_family(const std::shared_ptr<rocksdb::Cache>& 
 
 rocksdb::ColumnFamilyOptions log_family(const std::shared_ptr<rocksdb::Cache>& cache) {
     rocksdb::ColumnFamilyOptions family = base_family(cache);
-    // Reads are of one value: two values a block compress nearly as well as many and cost 10 us to unpack.
+    // Reads are of one value: two values a block compress nearly as well as many and cost 10 us to
+    // unpack.
     rocksdb::BlockBasedTableOptions table = table_options(cache);
     table.block_size = std::size_t{8} << 10;
     family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-    // 351 → 110 bytes an event at 0.6–0.8 us, paid by the flush thread. Higher levels of zstd buy little.
+    // 351 → 110 bytes an event at 0.6–0.8 us, paid by the flush thread. Higher levels of zstd buy
+    // little.
     family.compression = rocksdb::kZSTD;
     family.compression_opts.level = 1;
     // Six memtables: a burst of 380 MiB before a commit would have to wait for a flush.
     family.write_buffer_size = std::size_t{64} << 20;
     family.max_write_buffer_number = 6;
-    // Keys only grow, so files never overlap and compaction only renames them; many files in level 0 cost nothing but
-    // a stall if the default triggers (20, 36) applied.
+    // Keys only grow, so files never overlap and compaction only renames them; many files in level
+    // 0 cost nothing but a stall if the default triggers (20, 36) applied.
     family.level0_slowdown_writes_trigger = 256;
     family.level0_stop_writes_trigger = 512;
     family.soft_pending_compaction_bytes_limit = 0;
@@ -96,14 +100,18 @@ public:
     Result<void> open();
 
     Result<void> commit(
-        ShardId shard, GroupId group, std::span<const std::string_view> values, std::span<const Row> keys
+        ShardId shard,
+        GroupId group,
+        std::span<const std::string_view> values,
+        std::span<const Row> keys
     ) override;
     Result<GroupId> last_group(ShardId shard) override;
     Result<std::string> value(ShardId shard, GroupId group, std::uint16_t part) override;
     Result<void> scan(
         ShardId shard,
         GroupId from,
-        const std::function<Result<void>(GroupId, std::uint16_t part, std::string_view value)>& visit
+        const std::function<Result<void>(GroupId, std::uint16_t part, std::string_view value)>&
+            visit
     ) override;
     Result<std::optional<std::string>> key_row(std::string_view key) override;
     Result<void> scan_keys(
@@ -113,7 +121,8 @@ public:
     Result<void> compact() override;
 
 private:
-    /// RocksDB checks each row's checksum from the batch to the memtable; 0 and 8 are the values it knows.
+    /// RocksDB checks each row's checksum from the batch to the memtable; 0 and 8 are the values it
+    /// knows.
     static constexpr std::size_t kProtectionBytes = 8;
 
     Result<void> check_format();
@@ -134,8 +143,10 @@ Result<void> RocksdbLog::open() {
     } else if (!options_.disk->exists(options_.path + "/CURRENT")) {
         return make_error(ErrorCode::not_found, options_.path + " holds no log");
     }
-    rocksdb::DBOptions database = common_options(env_, "log", options_.read_only, options_.on_failure);
-    // Bounds what a restart replays. Not lower: a WAL lives until the slower family (`keys`) was flushed too.
+    rocksdb::DBOptions database =
+        common_options(env_, "log", options_.read_only, options_.on_failure);
+    // Bounds what a restart replays. Not lower: a WAL lives until the slower family (`keys`) was
+    // flushed too.
     database.max_total_wal_size = std::uint64_t{256} << 20;
     // The header of RocksDB calls atomic flush unnecessary while the WAL is always on.
     database.atomic_flush = false;
@@ -187,12 +198,14 @@ Result<void> RocksdbLog::check_format() {
         rocksdb::WriteOptions write;
         write.sync = options_.sync;
         const auto put = db_->Put(write, families_[family_default], slice(kFormatRow), value);
-        return put.ok() ? Result<void>() : error_from(put, "cannot write the format of " + options_.path);
+        return put.ok() ? Result<void>()
+                        : error_from(put, "cannot write the format of " + options_.path);
     }
     if (!status.ok()) {
         return error_from(status, "cannot read the format of " + options_.path);
     }
-    const std::uint32_t format = stored.size() == 4 ? load_big_endian<std::uint32_t>(stored.data()) : 0;
+    const std::uint32_t format =
+        stored.size() == 4 ? load_big_endian<std::uint32_t>(stored.data()) : 0;
     if (format == kLogFormat) {
         return {};
     }
@@ -203,7 +216,10 @@ Result<void> RocksdbLog::check_format() {
 }
 
 Result<void> RocksdbLog::commit(
-    ShardId shard, GroupId group, std::span<const std::string_view> values, std::span<const Row> keys
+    ShardId shard,
+    GroupId group,
+    std::span<const std::string_view> values,
+    std::span<const Row> keys
 ) {
     INVARIANT(shard.value == 0 && !options_.read_only);
     if (failed_.load(std::memory_order_relaxed)) {
@@ -261,9 +277,13 @@ Result<std::string> RocksdbLog::value(ShardId shard, GroupId group, std::uint16_
     INVARIANT(shard.value == 0);
     const auto key = value_key(shard, group, part);
     std::string found;
-    const auto status = db_->Get(rocksdb::ReadOptions(), families_[family_log0], slice_of(key), &found);
+    const auto status =
+        db_->Get(rocksdb::ReadOptions(), families_[family_log0], slice_of(key), &found);
     if (!status.ok()) {
-        return error_from(status, fmt::format("log value shard {} group {} part {}", shard.value, group.value, part));
+        return error_from(
+            status,
+            fmt::format("log value shard {} group {} part {}", shard.value, group.value, part)
+        );
     }
     return found;
 }
@@ -299,7 +319,8 @@ Result<void> RocksdbLog::scan(
 
 Result<std::optional<std::string>> RocksdbLog::key_row(std::string_view key) {
     std::string found;
-    const auto status = db_->Get(rocksdb::ReadOptions(), families_[family_keys], slice(key), &found);
+    const auto status =
+        db_->Get(rocksdb::ReadOptions(), families_[family_keys], slice(key), &found);
     if (status.IsNotFound()) {
         return std::optional<std::string>();
     }

@@ -1,9 +1,3 @@
-#include <fmt/format.h>
-#include <rocksdb/cache.h>
-#include <rocksdb/filter_policy.h>
-#include <rocksdb/sst_file_writer.h>
-#include <rocksdb/table.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -12,13 +6,20 @@
 #include <optional>
 #include <tuple>
 
+#include <fmt/format.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/sst_file_writer.h>
+#include <rocksdb/table.h>
+
 #include "ledger/base/invariant.hpp"
 #include "ledger/big_endian.hpp"
 #include "ledger/rocksdb_common.hpp"
 #include "ledger/row_codec.hpp"
 #include "ledger/store.hpp"
 
-// views/: everything that can be rebuilt. Rows enter only as sorted files: the WAL and the memtables stay empty.
+// views/: everything that can be rebuilt. Rows enter only as sorted files: the WAL and the
+// memtables stay empty.
 namespace ledger {
 namespace {
 
@@ -48,7 +49,8 @@ std::optional<Number> meta_number(std::string_view value) {
 /// How a family is used, which is all its options depend on.
 struct Shape {
     bool point_reads = false;  ///< asked by whole key, often in vain: a filter pays
-    bool ascending = false;    ///< new keys are mostly after the old ones: files go to the last level at once
+    bool ascending =
+        false;  ///< new keys are mostly after the old ones: files go to the last level at once
     bool compressible = false;
     int files_before_compaction = 8;
 };
@@ -58,8 +60,10 @@ Shape shape(ViewFamily family) {
         case ViewFamily::meta:
         case ViewFamily::program:
         case ViewFamily::api_key: return {.files_before_compaction = 8};
-        // Written by every checkpoint in random order: each compaction rewrites much, so let many files gather first.
-        case ViewFamily::member: return {.point_reads = true, .compressible = true, .files_before_compaction = 20};
+        // Written by every checkpoint in random order: each compaction rewrites much, so let many
+        // files gather first.
+        case ViewFamily::member:
+            return {.point_reads = true, .compressible = true, .files_before_compaction = 20};
         // The server's own filter answers misses, so only true hits see the many files.
         case ViewFamily::keys: return {.point_reads = true, .files_before_compaction = 20};
         case ViewFamily::lot:
@@ -68,34 +72,45 @@ Shape shape(ViewFamily family) {
         case ViewFamily::due: return {.compressible = true};
         case ViewFamily::blind: return {.point_reads = true};
         case ViewFamily::seqidx:
-        case ViewFamily::tree: return {.ascending = true, .compressible = family == ViewFamily::seqidx};
+        case ViewFamily::tree:
+            return {.ascending = true, .compressible = family == ViewFamily::seqidx};
         case ViewFamily::count_: break;
     }
     return {};
 }
 
-rocksdb::ColumnFamilyOptions family_options(ViewFamily family, const std::shared_ptr<rocksdb::Cache>& cache) {
+rocksdb::ColumnFamilyOptions family_options(
+    ViewFamily family, const std::shared_ptr<rocksdb::Cache>& cache
+) {
     const Shape kind = shape(family);
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache;
     table.checksum = rocksdb::kXXH3;
     table.format_version = 5;
-    // Indexes and filters stay beside their files, outside the cache: 1.3 bytes a key, and a Get never reads one first.
+    // Indexes and filters stay beside their files, outside the cache: 1.3 bytes a key, and a Get
+    // never reads one first.
     table.cache_index_and_filter_blocks = false;
     if (kind.point_reads) {
         table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     }
     rocksdb::ColumnFamilyOptions options;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-    // Young files are rewritten soon: compressing them would be paid for again and again. Old levels get zstd-1;
-    // `keys`, `blind` and `tree` are hashes, which nothing compresses.
-    options.compression_per_level.assign(static_cast<std::size_t>(options.num_levels), rocksdb::kNoCompression);
+    // Young files are rewritten soon: compressing them would be paid for again and again. Old
+    // levels get zstd-1; `keys`, `blind` and `tree` are hashes, which nothing compresses.
+    options.compression_per_level.assign(
+        static_cast<std::size_t>(options.num_levels), rocksdb::kNoCompression
+    );
     if (kind.compressible) {
-        std::fill(options.compression_per_level.begin() + 2, options.compression_per_level.end(), rocksdb::kZSTD);
+        std::fill(
+            options.compression_per_level.begin() + 2,
+            options.compression_per_level.end(),
+            rocksdb::kZSTD
+        );
         options.compression_opts.level = 1;
     }
     options.level0_file_num_compaction_trigger = kind.files_before_compaction;
-    // Nothing is written through memtables, so there is nobody to slow down; and a checkpoint must never wait.
+    // Nothing is written through memtables, so there is nobody to slow down; and a checkpoint must
+    // never wait.
     options.level0_slowdown_writes_trigger = 1 << 20;
     options.level0_stop_writes_trigger = 1 << 20;
     options.soft_pending_compaction_bytes_limit = 0;
@@ -107,14 +122,16 @@ rocksdb::ColumnFamilyOptions family_options(ViewFamily family, const std::shared
     return options;
 }
 
-/// Of the files that are ingested: the family's, but uncompressed unless they will never be rewritten.
+/// Of the files that are ingested: the family's, but uncompressed unless they will never be
+/// rewritten.
 rocksdb::Options writer_options(
     const rocksdb::DBOptions& database, const rocksdb::ColumnFamilyOptions& family, ViewFamily which
 ) {
     rocksdb::Options options(database, family);
     const Shape kind = shape(which);
     options.compression_per_level.clear();
-    options.compression = kind.ascending && kind.compressible ? rocksdb::kZSTD : rocksdb::kNoCompression;
+    options.compression =
+        kind.ascending && kind.compressible ? rocksdb::kZSTD : rocksdb::kNoCompression;
     // The listener is for the database; the writer reports to its caller.
     options.listeners.clear();
     return options;
@@ -154,11 +171,15 @@ struct Database {
 
     RocksdbEnv env;
     std::unique_ptr<rocksdb::DB> db;
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;  ///< by ViewFamily; the last one is `default`
+    std::vector<rocksdb::ColumnFamilyHandle*>
+        handles;  ///< by ViewFamily; the last one is `default`
 };
 
 Result<std::optional<std::string>> get(
-    const Database& database, const rocksdb::ReadOptions& read, ViewFamily family, std::string_view key
+    const Database& database,
+    const rocksdb::ReadOptions& read,
+    ViewFamily family,
+    std::string_view key
 ) {
     std::string found;
     const auto status = database.db->Get(read, database.handle(family), slice(key), &found);
@@ -177,7 +198,8 @@ public:
         : database_(std::move(database)), snapshot_(database_->db->GetSnapshot()) {
         read_.snapshot = snapshot_;
         const auto stored = ledger::get(*database_, read_, ViewFamily::meta, kAppliedGroup);
-        applied_ = GroupId{stored && *stored ? meta_number<std::uint64_t>(**stored).value_or(0) : 0};
+        applied_ =
+            GroupId{stored && *stored ? meta_number<std::uint64_t>(**stored).value_or(0) : 0};
     }
     ~RocksdbSnapshot() override { database_->db->ReleaseSnapshot(snapshot_); }
 
@@ -200,11 +222,14 @@ public:
             read.iterate_upper_bound = &bound;
         }
         if (prefix.empty()) {
-            // A whole family (digests, rebuilding the filter): a long sequential read that must not empty the cache.
+            // A whole family (digests, rebuilding the filter): a long sequential read that must not
+            // empty the cache.
             read.readahead_size = std::size_t{2} << 20;
             read.fill_cache = false;
         }
-        const std::unique_ptr<rocksdb::Iterator> rows(database_->db->NewIterator(read, database_->handle(family)));
+        const std::unique_ptr<rocksdb::Iterator> rows(
+            database_->db->NewIterator(read, database_->handle(family))
+        );
         for (rows->Seek(slice(std::max(prefix, from))); rows->Valid(); rows->Next()) {
             if (!visit(view(rows->key()), view(rows->value()))) {
                 return {};
@@ -219,7 +244,9 @@ public:
         rocksdb::ReadOptions read = read_;
         const rocksdb::Slice bound = slice(prefix);
         read.iterate_lower_bound = &bound;
-        const std::unique_ptr<rocksdb::Iterator> rows(database_->db->NewIterator(read, database_->handle(family)));
+        const std::unique_ptr<rocksdb::Iterator> rows(
+            database_->db->NewIterator(read, database_->handle(family))
+        );
         rows->SeekForPrev(slice(key));
         if (auto done = finished(*rows, family); !done) {
             return done.error();
@@ -244,8 +271,8 @@ private:
     GroupId applied_;
 };
 
-/// A record's place in the order of its family: the first 16 key bytes as numbers decide nearly always, so that the
-/// sort touches no string.
+/// A record's place in the order of its family: the first 16 key bytes as numbers decide nearly
+/// always, so that the sort touches no string.
 struct SortKey {
     std::uint64_t high = 0;
     std::uint64_t low = 0;
@@ -258,12 +285,11 @@ SortKey sort_key(const std::string& key, std::size_t record) {
     return {
         load_big_endian<std::uint64_t>(bytes),
         load_big_endian<std::uint64_t>(bytes + 8),
-        static_cast<std::uint32_t>(record)
-    };
+        static_cast<std::uint32_t>(record)};
 }
 
-/// A claimed key as it is sorted: program and the first hash bytes, then the others. Two of them an event make up most
-/// of a checkpoint, so they never become strings before the file is written.
+/// A claimed key as it is sorted: program and the first hash bytes, then the others. Two of them an
+/// event make up most of a checkpoint, so they never become strings before the file is written.
 struct ClaimedKey {
     std::uint64_t high = 0;    ///< program · hash[0, 4)
     std::uint64_t middle = 0;  ///< hash[4, 12)
@@ -307,7 +333,8 @@ public:
     [[nodiscard]] GroupId applied_group() const override {
         return GroupId{applied_.load(std::memory_order_acquire)};
     }
-    Result<std::vector<std::optional<std::string>>> multi_get(std::span<const RowRef> rows) const override;
+    Result<std::vector<std::optional<std::string>>> multi_get(std::span<const RowRef> rows
+    ) const override;
     std::unique_ptr<ViewSnapshot> snapshot() const override {
         return std::make_unique<RocksdbSnapshot>(database_);
     }
@@ -375,8 +402,12 @@ Result<void> RocksdbViews::open_database() {
     rocksdb::DB* raw = nullptr;
     const rocksdb::Status status =
         options_.read_only
-            ? rocksdb::DB::OpenForReadOnly(database_options_, options_.path, descriptors, &database_->handles, &raw)
-            : rocksdb::DB::Open(database_options_, options_.path, descriptors, &database_->handles, &raw);
+            ? rocksdb::DB::OpenForReadOnly(
+                  database_options_, options_.path, descriptors, &database_->handles, &raw
+              )
+            : rocksdb::DB::Open(
+                  database_options_, options_.path, descriptors, &database_->handles, &raw
+              );
     if (!status.ok()) {
         database_->handles.clear();
         return error_from(status, "cannot open " + options_.path);
@@ -401,7 +432,8 @@ Result<RocksdbViews::Versions> RocksdbViews::versions() const {
     }
     found.empty = false;
     const auto format_number = *format ? meta_number<std::uint32_t>(**format) : std::nullopt;
-    const auto apply_number = *apply_version ? meta_number<std::uint32_t>(**apply_version) : std::nullopt;
+    const auto apply_number =
+        *apply_version ? meta_number<std::uint32_t>(**apply_version) : std::nullopt;
     const auto applied_number = *applied ? meta_number<std::uint64_t>(**applied) : std::nullopt;
     if (!format_number || !apply_number || !applied_number) {
         return make_error(ErrorCode::corrupt, options_.path + ": a row of view meta is malformed");
@@ -414,7 +446,8 @@ Result<RocksdbViews::Versions> RocksdbViews::versions() const {
 
 Result<void> RocksdbViews::open() {
     if (!options_.read_only) {
-        if (auto made = options_.disk->create_directory(options_.path + std::string(kIncoming)); !made) {
+        if (auto made = options_.disk->create_directory(options_.path + std::string(kIncoming));
+            !made) {
             return made;
         }
         if (auto forgotten = forget_incoming(); !forgotten) {
@@ -423,7 +456,8 @@ Result<void> RocksdbViews::open() {
     } else if (!options_.disk->exists(options_.path + "/CURRENT")) {
         return make_error(ErrorCode::not_found, options_.path + " holds no views");
     }
-    database_options_ = common_options(database_->env, "views", options_.read_only, options_.on_failure);
+    database_options_ =
+        common_options(database_->env, "views", options_.read_only, options_.on_failure);
     const auto cache = rocksdb::NewLRUCache(options_.cache_bytes);
     for (std::size_t i = 0; i < kFamilies; ++i) {
         family_options_[i] = family_options(static_cast<ViewFamily>(i), cache);
@@ -434,7 +468,8 @@ Result<void> RocksdbViews::open() {
     }
     if (!unknown->empty()) {
         return make_error(
-            ErrorCode::newer_format, fmt::format("{}: this release does not know view {}", options_.path, unknown->front())
+            ErrorCode::newer_format,
+            fmt::format("{}: this release does not know view {}", options_.path, unknown->front())
         );
     }
     if (auto opened = open_database(); !opened) {
@@ -448,12 +483,17 @@ Result<void> RocksdbViews::open() {
         return make_error(
             ErrorCode::newer_format,
             fmt::format(
-                "{}: format {} apply version {}, this release knows {} and {}", options_.path, found->format,
-                found->apply_version, kViewFormat, options_.apply_version
+                "{}: format {} apply version {}, this release knows {} and {}",
+                options_.path,
+                found->format,
+                found->apply_version,
+                kViewFormat,
+                options_.apply_version
             )
         );
     }
-    const bool older = !found->empty && (found->format < kViewFormat || found->apply_version < options_.apply_version);
+    const bool older = !found->empty && (found->format < kViewFormat ||
+                                         found->apply_version < options_.apply_version);
     if (!older) {
         applied_.store(found->applied_group, std::memory_order_release);
         return leave_sequence_zero();
@@ -468,12 +508,14 @@ Result<void> RocksdbViews::open() {
     for (std::size_t i = 0; i < kFamilies; ++i) {
         all.emplace_back(std::string(name(static_cast<ViewFamily>(i))), family_options_[i]);
     }
-    const auto status =
-        rocksdb::DestroyDB(options_.path, rocksdb::Options(database_options_, rocksdb::ColumnFamilyOptions()), all);
+    const auto status = rocksdb::DestroyDB(
+        options_.path, rocksdb::Options(database_options_, rocksdb::ColumnFamilyOptions()), all
+    );
     if (!status.ok()) {
         return error_from(status, "cannot empty " + options_.path);
     }
-    if (auto made = options_.disk->create_directory(options_.path + std::string(kIncoming)); !made) {
+    if (auto made = options_.disk->create_directory(options_.path + std::string(kIncoming));
+        !made) {
         return made;
     }
     if (auto opened = open_database(); !opened) {
@@ -482,12 +524,14 @@ Result<void> RocksdbViews::open() {
     return leave_sequence_zero();
 }
 
-/// Files ingested into an empty database get sequence number 0, and compaction takes a snapshot of number 0 for none:
-/// it then drops deleted rows that the snapshot still has to see. A second ingestion of `meta` overlaps the first and
-/// gets number 1.
+/// Files ingested into an empty database get sequence number 0, and compaction takes a snapshot of
+/// number 0 for none: it then drops deleted rows that the snapshot still has to see. A second
+/// ingestion of `meta` overlaps the first and gets number 1.
 Result<void> RocksdbViews::leave_sequence_zero() {
     constexpr int kTriesMax = 2;
-    for (int i = 0; i < kTriesMax && !options_.read_only && database_->db->GetLatestSequenceNumber() == 0; ++i) {
+    for (int i = 0;
+         i < kTriesMax && !options_.read_only && database_->db->GetLatestSequenceNumber() == 0;
+         ++i) {
         CheckpointBatch nothing;
         nothing.applied_group = applied_group().value;
         if (auto ingested = ingest(std::move(nothing)); !ingested) {
@@ -517,7 +561,8 @@ Result<void> RocksdbViews::forget_incoming() {
     return {};
 }
 
-Result<std::vector<std::optional<std::string>>> RocksdbViews::multi_get(std::span<const RowRef> rows) const {
+Result<std::vector<std::optional<std::string>>> RocksdbViews::multi_get(std::span<const RowRef> rows
+) const {
     std::vector<std::optional<std::string>> found(rows.size());
     if (rows.empty()) {
         return found;
@@ -542,8 +587,13 @@ Result<std::vector<std::optional<std::string>>> RocksdbViews::multi_get(std::spa
         std::vector<rocksdb::PinnableSlice> values(keys.size());
         std::vector<rocksdb::Status> statuses(keys.size());
         database_->db->MultiGet(
-            rocksdb::ReadOptions(), database_->handle(family), keys.size(), keys.data(), values.data(),
-            statuses.data(), true
+            rocksdb::ReadOptions(),
+            database_->handle(family),
+            keys.size(),
+            keys.data(),
+            values.data(),
+            statuses.data(),
+            true
         );
         for (std::size_t i = 0; i < keys.size(); ++i) {
             if (statuses[i].ok()) {
@@ -562,8 +612,10 @@ Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_file(
 ) const {
     const auto index = static_cast<std::size_t>(family);
     const std::string path = fmt::format("{}{}/{}.sst", options_.path, kIncoming, name(family));
-    const rocksdb::Options options = writer_options(database_options_, family_options_[index], family);
-    // The handle binds the file to its family; pages stay in the cache, for the compaction reads them soon.
+    const rocksdb::Options options =
+        writer_options(database_options_, family_options_[index], family);
+    // The handle binds the file to its family; pages stay in the cache, for the compaction reads
+    // them soon.
     rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options, database_->handle(family), false);
     rocksdb::Status status = writer.Open(path);
     if (status.ok()) {
@@ -578,7 +630,8 @@ Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_file(
     rocksdb::IngestExternalFileArg arg;
     arg.column_family = database_->handle(family);
     arg.external_files = {path};
-    // Linked in, not copied. The sequence number stays in the MANIFEST: rewriting the file is deprecated.
+    // Linked in, not copied. The sequence number stays in the MANIFEST: rewriting the file is
+    // deprecated.
     arg.options.move_files = true;
     arg.options.write_global_seqno = false;
     arg.options.verify_file_checksum = false;
@@ -601,8 +654,8 @@ Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_records(
         rocksdb::Status status;
         for (const SortKey& key : order) {
             const ViewRecord& record = records[key.record];
-            status =
-                record.erase ? writer.Delete(slice(record.key)) : writer.Put(slice(record.key), slice(record.value));
+            status = record.erase ? writer.Delete(slice(record.key))
+                                  : writer.Put(slice(record.key), slice(record.value));
             if (!status.ok()) {
                 break;
             }
@@ -611,7 +664,9 @@ Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_records(
     });
 }
 
-Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_claimed(const std::vector<ClaimedKey>& keys) const {
+Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_claimed(
+    const std::vector<ClaimedKey>& keys
+) const {
     return write_file(ViewFamily::keys, [&](rocksdb::SstFileWriter& writer) {
         rocksdb::Status status;
         std::array<char, 20> bytes{};
@@ -634,10 +689,16 @@ Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_claimed(const std::ve
 Result<void> RocksdbViews::ingest(CheckpointBatch batch) {
     INVARIANT(!options_.read_only && batch.applied_group >= applied_group().value);
     batch.records.push_back(
-        {ViewFamily::meta, false, std::string(kAppliedGroup), meta_value(std::uint64_t{batch.applied_group})}
+        {ViewFamily::meta,
+         false,
+         std::string(kAppliedGroup),
+         meta_value(std::uint64_t{batch.applied_group})}
     );
-    batch.records.push_back({ViewFamily::meta, false, std::string(kFormat), meta_value(kViewFormat)});
-    batch.records.push_back({ViewFamily::meta, false, std::string(kApplyVersionRow), meta_value(options_.apply_version)});
+    batch.records.push_back({ViewFamily::meta, false, std::string(kFormat), meta_value(kViewFormat)}
+    );
+    batch.records.push_back(
+        {ViewFamily::meta, false, std::string(kApplyVersionRow), meta_value(options_.apply_version)}
+    );
 
     std::array<std::vector<SortKey>, kFamilies> orders;
     std::array<std::size_t, kFamilies> counts{};
@@ -674,9 +735,12 @@ Result<void> RocksdbViews::ingest(CheckpointBatch batch) {
         }
         args.push_back(std::move(*arg));
     }
-    // All families with meta in one call: RocksDB writes them as one atomic group of MANIFEST edits.
+    // All families with meta in one call: RocksDB writes them as one atomic group of MANIFEST
+    // edits.
     if (const auto status = database_->db->IngestExternalFiles(args); !status.ok()) {
-        return error_from(status, fmt::format("cannot ingest the checkpoint of group {}", batch.applied_group));
+        return error_from(
+            status, fmt::format("cannot ingest the checkpoint of group {}", batch.applied_group)
+        );
     }
     applied_.store(batch.applied_group, std::memory_order_release);
     return {};
@@ -684,7 +748,9 @@ Result<void> RocksdbViews::ingest(CheckpointBatch batch) {
 
 StoreStats RocksdbViews::stats() {
     StoreStats stats;
-    stats.live_bytes = sum_of_property(*database_->db, database_->handles, rocksdb::DB::Properties::kLiveSstFilesSize);
+    stats.live_bytes = sum_of_property(
+        *database_->db, database_->handles, rocksdb::DB::Properties::kLiveSstFilesSize
+    );
     stats.pending_compaction_bytes = sum_of_property(
         *database_->db, database_->handles, rocksdb::DB::Properties::kEstimatePendingCompactionBytes
     );

@@ -1,10 +1,10 @@
 #include "ledger/witness.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <string_view>
+
+#include <fmt/format.h>
 
 #include "ledger/big_endian.hpp"
 #include "ledger/crc32c.hpp"
@@ -13,7 +13,8 @@
 // Witness file, format 1. All integers are big-endian.
 //
 //   file = slot slot        generation g lies in slot g mod 2; the higher whole one counts
-//   slot = magic "GRDNWIT1":8  format:u32 = 1  generation:u64  shard:u16  group:u64  program:u32  seq:u64  root:32
+//   slot = magic "GRDNWIT1":8  format:u32 = 1  generation:u64  shard:u16  group:u64  program:u32
+//   seq:u64  root:32
 //          zeros up to byte 4,092  crc:u32, CRC-32C of the 4,092 bytes before
 namespace ledger {
 namespace {
@@ -65,13 +66,18 @@ std::optional<Slot> decode(std::string_view bytes) {
 
 std::string describe(const WitnessPosition& position) {
     return fmt::format(
-        "the witness saw shard {} group {} with program {} seq {}", position.shard.value, position.group.value,
-        position.program.value, position.seq.value
+        "the witness saw shard {} group {} with program {} seq {}",
+        position.shard.value,
+        position.group.value,
+        position.program.value,
+        position.seq.value
     );
 }
 
 /// The group's last entry as the log has it; nullopt if the group is not whole.
-Result<std::optional<std::pair<ProgramId, Seq>>> last_entry(LogStore& log, ShardId shard, GroupId group) {
+Result<std::optional<std::pair<ProgramId, Seq>>> last_entry(
+    LogStore& log, ShardId shard, GroupId group
+) {
     for (std::uint16_t part = 0;; ++part) {
         const auto value = log.value(shard, group, part);
         if (!value) {
@@ -105,13 +111,16 @@ Result<WitnessReading> read_witness(Disk& disk, const std::string& path) {
     reading.state = WitnessReading::State::torn;
     for (std::size_t at = 0; at < bytes->size() && at < 2 * kSlotBytes; at += kSlotBytes) {
         const auto slot = decode(std::string_view(*bytes).substr(at, kSlotBytes));
-        if (!slot || (reading.state == WitnessReading::State::valid && slot->generation < reading.generation)) {
+        if (!slot || (reading.state == WitnessReading::State::valid &&
+                      slot->generation < reading.generation)) {
             continue;
         }
         if (slot->format > kWitnessFormat) {
             return make_error(
                 ErrorCode::newer_format,
-                fmt::format("witness: format {}, this release reads {}", slot->format, kWitnessFormat)
+                fmt::format(
+                    "witness: format {}, this release reads {}", slot->format, kWitnessFormat
+                )
             );
         }
         reading.state = WitnessReading::State::valid;
@@ -124,7 +133,9 @@ Result<WitnessReading> read_witness(Disk& disk, const std::string& path) {
 Result<void> write_witness(
     Disk& disk, const std::string& path, std::uint64_t generation, const WitnessPosition& position
 ) {
-    return disk.write_at(path, generation % 2 * kSlotBytes, encode(generation, position), kFileMode);
+    return disk.write_at(
+        path, generation % 2 * kSlotBytes, encode(generation, position), kFileMode
+    );
 }
 
 Result<void> compare(const WitnessReading& witness, LogStore& log, ShardId shard) {
@@ -139,8 +150,10 @@ Result<void> compare(const WitnessReading& witness, LogStore& log, ShardId shard
         return make_error(
             ErrorCode::behind_witness,
             fmt::format(
-                "the log ends at group {}, but the witness is {}: whether its end was lost cannot be told",
-                last->value, witness.state == WitnessReading::State::absent ? "absent" : "unreadable"
+                "the log ends at group {}, but the witness is {}: whether its end was lost cannot "
+                "be told",
+                last->value,
+                witness.state == WitnessReading::State::absent ? "absent" : "unreadable"
             )
         );
     }
@@ -151,7 +164,11 @@ Result<void> compare(const WitnessReading& witness, LogStore& log, ShardId shard
     if (*last < position.group) {
         return make_error(
             ErrorCode::behind_witness,
-            fmt::format("{}, but the log ends at group {}: acknowledged entries are lost", describe(position), last->value)
+            fmt::format(
+                "{}, but the log ends at group {}: acknowledged entries are lost",
+                describe(position),
+                last->value
+            )
         );
     }
     const auto entry = last_entry(log, position.shard, position.group);
@@ -160,11 +177,16 @@ Result<void> compare(const WitnessReading& witness, LogStore& log, ShardId shard
     }
     if (!*entry || **entry != std::pair(position.program, position.seq)) {
         const std::string found =
-            *entry ? fmt::format("ends with program {} seq {}", (*entry)->first.value, (*entry)->second.value)
-                   : std::string("is missing");
+            *entry
+                ? fmt::format(
+                      "ends with program {} seq {}", (*entry)->first.value, (*entry)->second.value
+                  )
+                : std::string("is missing");
         return make_error(
             ErrorCode::behind_witness,
-            fmt::format("{}, but in the log that group {}: it is another log", describe(position), found)
+            fmt::format(
+                "{}, but in the log that group {}: it is another log", describe(position), found
+            )
         );
     }
     return {};
@@ -175,17 +197,25 @@ Result<void> compare_root(const WitnessPosition& witness, const Hash32& root) {
         return {};
     }
     return make_error(
-        ErrorCode::behind_witness, describe(witness) + ", but the root of the tree there is another: it is another log"
+        ErrorCode::behind_witness,
+        describe(witness) + ", but the root of the tree there is another: it is another log"
     );
 }
 
-WitnessKeeper::WitnessKeeper(Options options, std::uint64_t generation, const WitnessPosition& position)
-    : options_(std::move(options)), latest_(position), written_(position), generation_(generation) {}
+WitnessKeeper::WitnessKeeper(
+    Options options, std::uint64_t generation, const WitnessPosition& position
+)
+    : options_(std::move(options)),
+      latest_(position),
+      written_(position),
+      generation_(generation) {}
 
 Result<std::unique_ptr<WitnessKeeper>> WitnessKeeper::start(
     Options options, const WitnessReading& found, const WitnessPosition& position
 ) {
-    std::unique_ptr<WitnessKeeper> keeper(new WitnessKeeper(std::move(options), found.generation + 1, position));
+    std::unique_ptr<WitnessKeeper> keeper(
+        new WitnessKeeper(std::move(options), found.generation + 1, position)
+    );
     if (auto wrote = keeper->write(position, keeper->generation_); !wrote) {
         return wrote.error();
     }

@@ -38,7 +38,9 @@ std::unique_ptr<ViewStore> views_with_keys(const std::string& path, Keys keys, s
     CheckpointBatch batch;
     batch.applied_group = 1;
     for (std::size_t i = 0; i < count; ++i) {
-        batch.records.push_back({ViewFamily::keys, false, row_key(1, keys.next()), std::string("\1\5", 2)});
+        batch.records.push_back(
+            {ViewFamily::keys, false, row_key(1, keys.next()), std::string("\1\5", 2)}
+        );
     }
     require(views->ingest(std::move(batch)));
     return views;
@@ -68,7 +70,9 @@ TEST_CASE("bloom: no false negative and few false positives over generations", "
     CHECK(wrong < kCount / 40);
 }
 
-TEST_CASE("bloom: a generation filled to its capacity answers wrongly less than 0.7 percent", "[bloom]") {
+TEST_CASE(
+    "bloom: a generation filled to its capacity answers wrongly less than 0.7 percent", "[bloom]"
+) {
     constexpr std::size_t kCount = 500'000;
     BloomFilter filter(kCount);
     Keys keys(test_support::seed());

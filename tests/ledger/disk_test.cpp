@@ -53,8 +53,14 @@ TEST_CASE("disk: a missing file is not_found and a missing folder too", "[disk]"
         INFO(with.name);
         const test_support::TemporaryFolder folder;
         CHECK(code_of(with.disk->read_file(folder.file("none"))) == ErrorCode::not_found);
-        CHECK(code_of(with.disk->write_file(folder.file("none/file"), "x", 0600)) == ErrorCode::not_found);
-        CHECK(code_of(with.disk->write_at(folder.file("none/file"), 0, "x", 0600)) == ErrorCode::not_found);
+        CHECK(
+            code_of(with.disk->write_file(folder.file("none/file"), "x", 0600)) ==
+            ErrorCode::not_found
+        );
+        CHECK(
+            code_of(with.disk->write_at(folder.file("none/file"), 0, "x", 0600)) ==
+            ErrorCode::not_found
+        );
     }
 }
 

@@ -14,7 +14,9 @@ namespace {
 
 /// The value with a right checksum again.
 std::string resealed(std::string value) {
-    store_big_endian(value.data() + value.size() - 4, crc32c(std::string_view(value).substr(0, value.size() - 4)));
+    store_big_endian(
+        value.data() + value.size() - 4, crc32c(std::string_view(value).substr(0, value.size() - 4))
+    );
     return value;
 }
 
@@ -39,7 +41,8 @@ TEST_CASE("group_codec: what was appended is read back", "[group_codec]") {
     GroupBuilder builder(kShard);
     std::vector<TestEntry> entries;
     for (std::uint64_t i = 1; i <= 40; ++i) {
-        entries.push_back({static_cast<std::uint32_t>(i % 3), 100 + i / 3, bytes_of(1, i, 200 + i)});
+        entries.push_back({static_cast<std::uint32_t>(i % 3), 100 + i / 3, bytes_of(1, i, 200 + i)}
+        );
     }
     entries.push_back({9, 5, std::string(5000, 'x')});
     entries.push_back({9, 6, "y"});
@@ -79,7 +82,7 @@ TEST_CASE("group_codec: values stay within 4 KiB and no entry is split", "[group
         for (std::size_t i = 0; i < count; ++i) {
             // Sizes around the limit, small ones and a few large ones.
             const std::size_t kind = random() % 20;
-            const std::size_t size = kind == 0   ? kValueBytesMax - kValueOverhead - 4 + random() % 8
+            const std::size_t size = kind == 0 ? kValueBytesMax - kValueOverhead - 4 + random() % 8
                                      : kind == 1 ? 1 + random() % 400'000
                                                  : 1 + random() % 900;
             entries.push_back({1, ++seq, bytes_of(1, seq, size).substr(0, size)});

@@ -1,6 +1,7 @@
 #include "ledger/log.hpp"
 
 #include <atomic>
+#include <map>
 #include <random>
 #include <thread>
 
@@ -14,7 +15,9 @@ namespace {
 
 /// A log with its stores, driven as the engine drives it.
 struct Setup {
-    explicit Setup(std::size_t ring_bytes_max = std::size_t{64} << 20) : ring(ring_bytes_max) { open(); }
+    explicit Setup(std::size_t ring_bytes_max = std::size_t{64} << 20) : ring(ring_bytes_max) {
+        open();
+    }
 
     void open() {
         store = open_log(folder.file("log"));
@@ -143,7 +146,9 @@ TEST_CASE("log: the ring is bounded and drops nothing uncommitted", "[log]") {
     setup.check_all();
 }
 
-TEST_CASE("log: entries are found in ring store and views through checkpoints and restarts", "[log]") {
+TEST_CASE(
+    "log: entries are found in ring store and views through checkpoints and restarts", "[log]"
+) {
     std::mt19937_64 random(test_support::seed());
     Setup setup(60'000);
     for (int step = 0; step < 60; ++step) {
@@ -231,7 +236,8 @@ TEST_CASE("log: a flipped byte in a stored value is corrupt and named", "[log]")
     require(setup.store->commit(kShard, GroupId{4}, values, {}));
     setup.log.reset();
     setup.log = require(Log::open(*setup.store, *setup.views, {kShard, 0}));
-    const auto read = setup.log->groups_from(GroupId{1}, [](const auto&) { return Result<bool>(true); });
+    const auto read =
+        setup.log->groups_from(GroupId{1}, [](const auto&) { return Result<bool>(true); });
     REQUIRE(code_of(read) == ErrorCode::corrupt);
     CHECK(read.error().detail.find("group 4 part 0") != std::string::npos);
 }
@@ -243,7 +249,8 @@ TEST_CASE("log: a missing group is corrupt and named", "[log]") {
     require(setup.store->commit(kShard, GroupId{3}, group->values(), {}));
     setup.log.reset();
     setup.log = require(Log::open(*setup.store, *setup.views, {kShard, 0}));
-    const auto read = setup.log->groups_from(GroupId{1}, [](const auto&) { return Result<bool>(true); });
+    const auto read =
+        setup.log->groups_from(GroupId{1}, [](const auto&) { return Result<bool>(true); });
     REQUIRE(code_of(read) == ErrorCode::corrupt);
     CHECK(read.error().detail.find("group 2 part 0 should be here") != std::string::npos);
 }

@@ -14,7 +14,13 @@ using test_support::UnsyncedDisk;
 namespace {
 
 /// Commits groups first … last of `each` entries.
-void fill(LogStore& log, GroupBuilder& builder, std::uint64_t first, std::uint64_t last, std::uint64_t each) {
+void fill(
+    LogStore& log,
+    GroupBuilder& builder,
+    std::uint64_t first,
+    std::uint64_t last,
+    std::uint64_t each
+) {
     for (std::uint64_t group = first; group <= last; ++group) {
         commit(log, *build_plain(builder, group, each));
     }
@@ -24,20 +30,24 @@ void fill(LogStore& log, GroupBuilder& builder, std::uint64_t first, std::uint64
 std::uint64_t read_all(LogStore& log, std::uint64_t each) {
     GroupReader reader(kShard, GroupId{1});
     std::uint64_t last = 0;
-    require(log.scan(kShard, GroupId{1}, [&](GroupId group, std::uint16_t part, std::string_view value) -> Result<void> {
-        const auto whole = reader.add(group, part, value);
-        if (!whole) {
-            return whole.error();
-        }
-        if (*whole) {
-            last = group.value;
-            CHECK((*whole)->entries().size() == each);
-            for (const EntryLocation& at : (*whole)->entries()) {
-                CHECK((*whole)->bytes(at) == bytes_of(1, at.seq.value));
+    require(log.scan(
+        kShard,
+        GroupId{1},
+        [&](GroupId group, std::uint16_t part, std::string_view value) -> Result<void> {
+            const auto whole = reader.add(group, part, value);
+            if (!whole) {
+                return whole.error();
             }
+            if (*whole) {
+                last = group.value;
+                CHECK((*whole)->entries().size() == each);
+                for (const EntryLocation& at : (*whole)->entries()) {
+                    CHECK((*whole)->bytes(at) == bytes_of(1, at.seq.value));
+                }
+            }
+            return {};
         }
-        return {};
-    }));
+    ));
     require(reader.finish());
     return last;
 }
@@ -91,10 +101,15 @@ TEST_CASE("rocksdb_log: a scan stops at the visitor's error and hands it back", 
     const auto log = open_log(folder.file("log"));
     fill(*log, builder, 1, 5, 1);
     std::vector<std::uint64_t> seen;
-    const auto scanned = log->scan(kShard, GroupId{2}, [&](GroupId group, std::uint16_t, std::string_view) -> Result<void> {
-        seen.push_back(group.value);
-        return group.value == 4 ? Result<void>(make_error(ErrorCode::corrupt, "enough")) : Result<void>();
-    });
+    const auto scanned = log->scan(
+        kShard,
+        GroupId{2},
+        [&](GroupId group, std::uint16_t, std::string_view) -> Result<void> {
+            seen.push_back(group.value);
+            return group.value == 4 ? Result<void>(make_error(ErrorCode::corrupt, "enough"))
+                                    : Result<void>();
+        }
+    );
     CHECK(code_of(scanned) == ErrorCode::corrupt);
     CHECK(seen == std::vector<std::uint64_t>{2, 3, 4});
 }
@@ -115,9 +130,12 @@ TEST_CASE("rocksdb_log: a read-only open sees the WAL and changes nothing", "[ro
     CHECK((contents(folder.path()) == before));
 }
 
-TEST_CASE("rocksdb_log: a read-only open of nothing is not_found and creates nothing", "[rocksdb_log]") {
+TEST_CASE(
+    "rocksdb_log: a read-only open of nothing is not_found and creates nothing", "[rocksdb_log]"
+) {
     const test_support::TemporaryFolder folder;
-    const auto opened = LogStore::open({.path = folder.file("log"), .disk = Disk::real(), .read_only = true});
+    const auto opened =
+        LogStore::open({.path = folder.file("log"), .disk = Disk::real(), .read_only = true});
     CHECK(code_of(opened) == ErrorCode::not_found);
     CHECK(std::filesystem::is_empty(folder.path()));
 }
@@ -125,10 +143,15 @@ TEST_CASE("rocksdb_log: a read-only open of nothing is not_found and creates not
 TEST_CASE("rocksdb_log: a second open is folder_in_use", "[rocksdb_log]") {
     const test_support::TemporaryFolder folder;
     const auto log = open_log(folder.file("log"));
-    CHECK(code_of(LogStore::open({.path = folder.file("log"), .disk = Disk::real()})) == ErrorCode::folder_in_use);
+    CHECK(
+        code_of(LogStore::open({.path = folder.file("log"), .disk = Disk::real()})) ==
+        ErrorCode::folder_in_use
+    );
 }
 
-TEST_CASE("rocksdb_log: a power cut keeps every committed group and no half of the next", "[rocksdb_log]") {
+TEST_CASE(
+    "rocksdb_log: a power cut keeps every committed group and no half of the next", "[rocksdb_log]"
+) {
     const test_support::TemporaryFolder folder;
     GroupBuilder builder(kShard);
     std::uint64_t committed = 0;
@@ -162,14 +185,18 @@ TEST_CASE("rocksdb_log: without sync a power cut loses committed groups", "[rock
     { const auto log = open_log(folder.file("log")); }
     {
         const auto disk = UnsyncedDisk::create();
-        auto log = require(LogStore::open({.path = folder.file("log"), .disk = disk, .sync = false, .on_failure = [](auto) {}}));
+        auto log = require(LogStore::open(
+            {.path = folder.file("log"), .disk = disk, .sync = false, .on_failure = [](auto) {}}
+        ));
         fill(*log, builder, 1, 3, 10);
         disk->cut_power();
     }
     CHECK(require(open_log(folder.file("log"))->last_group(kShard)).value == 0);
     {
         const auto disk = UnsyncedDisk::create({.drop_syncs = true});
-        auto log = require(LogStore::open({.path = folder.file("log"), .disk = disk, .on_failure = [](auto) {}}));
+        auto log = require(
+            LogStore::open({.path = folder.file("log"), .disk = disk, .on_failure = [](auto) {}})
+        );
         fill(*log, builder, 1, 3, 10);
         CHECK(read_all(*log, 10) == 3);
         disk->cut_power();
@@ -216,7 +243,9 @@ TEST_CASE("rocksdb_log: a byte flipped inside the WAL is behind_witness", "[rock
     const std::size_t size = read_bytes(newest(folder.file("log"), ".log")).size();
     for (int flip = 0; flip < 12; ++flip) {
         const test_support::TemporaryFolder rotten;
-        std::filesystem::copy(folder.path(), rotten.path(), std::filesystem::copy_options::recursive);
+        std::filesystem::copy(
+            folder.path(), rotten.path(), std::filesystem::copy_options::recursive
+        );
         flip_byte(newest(rotten.file("log"), ".log"), size / 10 + random() % (size / 2));
         const auto log = LogStore::open({.path = rotten.file("log"), .disk = Disk::real()});
         if (!log) {
@@ -238,7 +267,9 @@ TEST_CASE("rocksdb_log: an older copy put back is behind_witness", "[rocksdb_log
         const auto log = open_log(folder.file("log"));
         fill(*log, builder, 1, 5, 3);
     }
-    std::filesystem::copy(folder.file("log"), folder.file("old"), std::filesystem::copy_options::recursive);
+    std::filesystem::copy(
+        folder.file("log"), folder.file("old"), std::filesystem::copy_options::recursive
+    );
     WitnessReading witness;
     {
         const auto log = open_log(folder.file("log"));
@@ -267,10 +298,14 @@ TEST_CASE("rocksdb_log: a byte flipped in a stored file is corrupt", "[rocksdb_l
     }
     const std::string sst = newest(folder.file("log"), ".sst");
     flip_byte(sst, std::filesystem::file_size(sst) / 3);
-    const auto log = LogStore::open({.path = folder.file("log"), .disk = Disk::real(), .read_only = true});
+    const auto log =
+        LogStore::open({.path = folder.file("log"), .disk = Disk::real(), .read_only = true});
     ErrorCode code = code_of(log);
     if (log) {
-        code = code_of((*log)->scan(kShard, GroupId{1}, [](GroupId, std::uint16_t, std::string_view) { return Result<void>(); }));
+        code =
+            code_of((*log)->scan(kShard, GroupId{1}, [](GroupId, std::uint16_t, std::string_view) {
+                return Result<void>();
+            }));
     }
     CHECK(code == ErrorCode::corrupt);
 }
@@ -308,7 +343,9 @@ TEST_CASE("rocksdb_log: committing groups of 64 entries", "[.][measure]") {
     std::vector<double> build_us;
     std::vector<double> commit_us;
     std::uint64_t seq = 0;
-    const auto micros = [](auto from, auto to) { return std::chrono::duration<double, std::micro>(to - from).count(); };
+    const auto micros = [](auto from, auto to) {
+        return std::chrono::duration<double, std::micro>(to - from).count();
+    };
     for (std::uint64_t number = 1; number <= 4000; ++number) {
         const auto start = std::chrono::steady_clock::now();
         builder.begin(GroupId{number}, 1);
@@ -323,8 +360,9 @@ TEST_CASE("rocksdb_log: committing groups of 64 entries", "[.][measure]") {
     }
     for (auto* times : {&build_us, &commit_us}) {
         std::sort(times->begin(), times->end());
-        std::cout << (times == &build_us ? "build " : "commit") << " us: p50 " << (*times)[2000] << " p99 "
-                  << (*times)[3960] << " p99.9 " << (*times)[3996] << " max " << times->back() << '\n';
+        std::cout << (times == &build_us ? "build " : "commit") << " us: p50 " << (*times)[2000]
+                  << " p99 " << (*times)[3960] << " p99.9 " << (*times)[3996] << " max "
+                  << times->back() << '\n';
     }
     CHECK(require(log->last_group(kShard)).value == 4000);
 }

@@ -49,7 +49,9 @@ TEST_CASE("rocksdb_views: new views are empty at group 0", "[rocksdb_views]") {
     CHECK(!require(views->snapshot()->get(ViewFamily::member, "x")));
 }
 
-TEST_CASE("rocksdb_views: ingested rows equal a model after puts deletes and restarts", "[rocksdb_views]") {
+TEST_CASE(
+    "rocksdb_views: ingested rows equal a model after puts deletes and restarts", "[rocksdb_views]"
+) {
     std::mt19937_64 random(test_support::seed());
     const test_support::TemporaryFolder folder;
     std::map<std::pair<ViewFamily, std::string>, std::string> model;
@@ -59,7 +61,9 @@ TEST_CASE("rocksdb_views: ingested rows equal a model after puts deletes and res
         const std::size_t count = random() % 80;
         for (std::size_t i = 0; i < count; ++i) {
             // `meta` belongs to the store.
-            const auto family = static_cast<ViewFamily>(1 + random() % (static_cast<std::size_t>(ViewFamily::count_) - 1));
+            const auto family = static_cast<ViewFamily>(
+                1 + random() % (static_cast<std::size_t>(ViewFamily::count_) - 1)
+            );
             std::string key = "a prefix longer than 16 bytes ";
             key.resize(random() % key.size());
             key += std::to_string(random() % 50);
@@ -112,7 +116,9 @@ TEST_CASE("rocksdb_views: ingested rows equal a model after puts deletes and res
     }
 }
 
-TEST_CASE("rocksdb_views: claimed keys are stored like the records they stand for", "[rocksdb_views]") {
+TEST_CASE(
+    "rocksdb_views: claimed keys are stored like the records they stand for", "[rocksdb_views]"
+) {
     std::mt19937_64 random(test_support::seed());
     const test_support::TemporaryFolder folder;
     CheckpointBatch batch = store_fixture::checkpoint(1);
@@ -149,9 +155,13 @@ TEST_CASE("rocksdb_views: claimed keys are stored like the records they stand fo
 TEST_CASE("rocksdb_views: a snapshot stays at its group", "[rocksdb_views]") {
     const test_support::TemporaryFolder folder;
     auto views = open_views(folder.file("views"));
-    require(views->ingest(checkpoint(1, {put(ViewFamily::member, "m", "old"), put(ViewFamily::due, "d", "")})));
+    require(views->ingest(
+        checkpoint(1, {put(ViewFamily::member, "m", "old"), put(ViewFamily::due, "d", "")})
+    ));
     const auto before = views->snapshot();
-    require(views->ingest(checkpoint(2, {put(ViewFamily::member, "m", "new"), {ViewFamily::due, true, "d", ""}})));
+    require(views->ingest(
+        checkpoint(2, {put(ViewFamily::member, "m", "new"), {ViewFamily::due, true, "d", ""}})
+    ));
     require(views->compact());
     const auto after = views->snapshot();
     CHECK(before->applied_group().value == 1);
@@ -173,10 +183,15 @@ TEST_CASE("rocksdb_views: scans keep to their prefix and start", "[rocksdb_views
     const auto snapshot = views->snapshot();
     const auto keys = [&](std::string_view prefix, std::string_view from, std::size_t limit = 100) {
         std::vector<std::string> found;
-        require(snapshot->scan(ViewFamily::stmt, prefix, from, [&](std::string_view key, std::string_view) {
-            found.emplace_back(key);
-            return found.size() < limit;
-        }));
+        require(snapshot->scan(
+            ViewFamily::stmt,
+            prefix,
+            from,
+            [&](std::string_view key, std::string_view) {
+                found.emplace_back(key);
+                return found.size() < limit;
+            }
+        ));
         return found;
     };
     CHECK(keys("a", "") == std::vector<std::string>{"a1", "a2", "a3"});
@@ -209,20 +224,32 @@ TEST_CASE("rocksdb_views: a read-only open changes nothing", "[rocksdb_views]") 
         CHECK(require(views->snapshot()->get(ViewFamily::member, "m")) == "row");
     }
     CHECK((contents(folder.path()) == before));
-    CHECK(code_of(ViewStore::open({.path = folder.file("none"), .disk = Disk::real(), .read_only = true})) == ErrorCode::not_found);
+    CHECK(
+        code_of(
+            ViewStore::open({.path = folder.file("none"), .disk = Disk::real(), .read_only = true})
+        ) == ErrorCode::not_found
+    );
     CHECK(!std::filesystem::exists(folder.file("none")));
 }
 
-TEST_CASE("rocksdb_views: views of an older apply version are emptied and newer ones refused", "[rocksdb_views]") {
+TEST_CASE(
+    "rocksdb_views: views of an older apply version are emptied and newer ones refused",
+    "[rocksdb_views]"
+) {
     const test_support::TemporaryFolder folder;
     const auto open_as = [&](std::uint32_t apply_version, bool read_only = false) {
         return ViewStore::open({
-            .path = folder.file("views"), .disk = Disk::real(), .read_only = read_only, .apply_version = apply_version,
+            .path = folder.file("views"),
+            .disk = Disk::real(),
+            .read_only = read_only,
+            .apply_version = apply_version,
         });
     };
     {
         auto views = require(open_as(5));
-        require(views->ingest(checkpoint(7, {put(ViewFamily::member, "m", "row"), put(ViewFamily::due, "d", "")})));
+        require(views->ingest(
+            checkpoint(7, {put(ViewFamily::member, "m", "row"), put(ViewFamily::due, "d", "")})
+        ));
     }
     CHECK(code_of(open_as(4)) == ErrorCode::newer_format);
     {
@@ -249,13 +276,17 @@ TEST_CASE("rocksdb_views: a power cut at any time leaves whole checkpoints", "[r
     std::uint64_t group = 0;
     for (int cycle = 0; cycle < 25; ++cycle) {
         const auto disk = UnsyncedDisk::create();
-        auto views = require(ViewStore::open({.path = folder.file("views"), .disk = disk, .on_failure = [](auto) {}}));
-        // What is there is one checkpoint, in all families alike, and none that was acknowledged is missing.
+        auto views = require(
+            ViewStore::open({.path = folder.file("views"), .disk = disk, .on_failure = [](auto) {}})
+        );
+        // What is there is one checkpoint, in all families alike, and none that was acknowledged is
+        // missing.
         const std::uint64_t found = views->applied_group().value;
         CHECK(found >= group);
         group = found;
         const auto snapshot = views->snapshot();
-        for (const ViewFamily family : {ViewFamily::member, ViewFamily::keys, ViewFamily::seqidx, ViewFamily::due}) {
+        for (const ViewFamily family :
+             {ViewFamily::member, ViewFamily::keys, ViewFamily::seqidx, ViewFamily::due}) {
             const auto rows = rows_of(*snapshot, family);
             CHECK(rows.size() == found);
             if (found > 0) {
@@ -267,7 +298,8 @@ TEST_CASE("rocksdb_views: a power cut at any time leaves whole checkpoints", "[r
         std::thread checkpoints([&] {
             for (std::uint64_t next = group + 1;; ++next) {
                 CheckpointBatch batch = store_fixture::checkpoint(next);
-                for (const ViewFamily family : {ViewFamily::member, ViewFamily::keys, ViewFamily::seqidx, ViewFamily::due}) {
+                for (const ViewFamily family :
+                     {ViewFamily::member, ViewFamily::keys, ViewFamily::seqidx, ViewFamily::due}) {
                     batch.records.push_back(put(family, "last", std::to_string(next)));
                     if (next > 1) {
                         batch.records.push_back(put(family, number_key(next), "x"));
@@ -328,19 +360,24 @@ TEST_CASE("rocksdb_views: ingesting 500000 records a checkpoint", "[.][measure]"
             std::string key;
             append_big_endian(key, std::uint32_t{1});
             append_big_endian(key, member);
-            batch.records.push_back(put(ViewFamily::member, std::move(key), bytes_of(1, member + group, 120)));
+            batch.records.push_back(
+                put(ViewFamily::member, std::move(key), bytes_of(1, member + group, 120))
+            );
         }
         total += batch.records.size() + batch.seen.back().size();
         const double before = cpu_ns(CLOCK_THREAD_CPUTIME_ID);
         const auto start = std::chrono::steady_clock::now();
         require(views->ingest(std::move(batch)));
         thread_total += cpu_ns(CLOCK_THREAD_CPUTIME_ID) - before;
-        const double wall = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+        const double wall =
+            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+                .count();
         if (group % 10 == 0) {
             std::cout << "checkpoint " << group << ": " << wall << " ms\n";
         }
     }
-    std::cout << "helper " << thread_total / static_cast<double>(total) << " ns a record; whole process "
+    std::cout << "helper " << thread_total / static_cast<double>(total)
+              << " ns a record; whole process "
               << (cpu_ns(CLOCK_PROCESS_CPUTIME_ID) - process_before) / static_cast<double>(total)
               << " ns a record (making the records and compaction included)\n";
     CHECK(views->applied_group().value == 30);

@@ -46,9 +46,11 @@ struct TestEntry {
     std::string bytes;
 };
 
-/// What entry `seq` of `program` says in these tests; a good third of a kilobyte, not compressible away.
-/// Not inlined: g++ 12 then warns falsely about the copy of a short string.
-[[gnu::noinline]] inline std::string bytes_of(std::uint32_t program, std::uint64_t seq, std::size_t size = 350) {
+/// What entry `seq` of `program` says in these tests; a good third of a kilobyte, not compressible
+/// away. Not inlined: g++ 12 then warns falsely about the copy of a short string.
+[[gnu::noinline]] inline std::string bytes_of(
+    std::uint32_t program, std::uint64_t seq, std::size_t size = 350
+) {
     std::string bytes = "entry " + std::to_string(program) + "/" + std::to_string(seq) + " ";
     std::uint64_t noise = seq * 0x9E3779B97F4A7C15U + program;
     while (bytes.size() < size) {
@@ -82,20 +84,31 @@ inline std::shared_ptr<const ledger::Group> build_plain(
 }
 
 inline std::unique_ptr<ledger::LogStore> open_log(
-    const std::string& path, std::shared_ptr<ledger::Disk> disk = ledger::Disk::real(), bool read_only = false
+    const std::string& path,
+    std::shared_ptr<ledger::Disk> disk = ledger::Disk::real(),
+    bool read_only = false
 ) {
-    return require(ledger::LogStore::open({.path = path, .disk = std::move(disk), .read_only = read_only}));
+    return require(
+        ledger::LogStore::open({.path = path, .disk = std::move(disk), .read_only = read_only})
+    );
 }
 
 inline std::unique_ptr<ledger::ViewStore> open_views(
-    const std::string& path, std::shared_ptr<ledger::Disk> disk = ledger::Disk::real(), bool read_only = false
+    const std::string& path,
+    std::shared_ptr<ledger::Disk> disk = ledger::Disk::real(),
+    bool read_only = false
 ) {
     return require(ledger::ViewStore::open(
-        {.path = path, .disk = std::move(disk), .cache_bytes = std::uint64_t{8} << 20, .read_only = read_only}
+        {.path = path,
+         .disk = std::move(disk),
+         .cache_bytes = std::uint64_t{8} << 20,
+         .read_only = read_only}
     ));
 }
 
-inline ledger::CheckpointBatch checkpoint(std::uint64_t group, std::vector<ledger::ViewRecord> records = {}) {
+inline ledger::CheckpointBatch checkpoint(
+    std::uint64_t group, std::vector<ledger::ViewRecord> records = {}
+) {
     ledger::CheckpointBatch batch;
     batch.applied_group = group;
     batch.records = std::move(records);
@@ -125,7 +138,8 @@ inline std::string read_bytes(const std::string& path) {
 }
 
 inline void write_bytes(const std::string& path, const std::string& bytes) {
-    std::ofstream(path, std::ios::binary | std::ios::trunc).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(path, std::ios::binary | std::ios::trunc)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
 
 inline void flip_byte(const std::string& path, std::size_t offset) {

@@ -13,7 +13,8 @@ namespace {
 /// The file system below RocksDB, with short verbs.
 class Files {
 public:
-    explicit Files(UnsyncedDisk& disk) : system_(*static_cast<rocksdb::FileSystem*>(disk.rocksdb_file_system())) {}
+    explicit Files(UnsyncedDisk& disk)
+        : system_(*static_cast<rocksdb::FileSystem*>(disk.rocksdb_file_system())) {}
 
     std::unique_ptr<rocksdb::FSWritableFile> create(const std::string& path) {
         std::unique_ptr<rocksdb::FSWritableFile> file;

@@ -24,20 +24,31 @@ WitnessReading read(const std::string& path) {
 class FailingDisk final : public Disk {
 public:
     explicit FailingDisk(int allowed) : allowed_(allowed) {}
-    Result<void> create_directory(const std::string& path) override { return real_->create_directory(path); }
+    Result<void> create_directory(const std::string& path) override {
+        return real_->create_directory(path);
+    }
     bool exists(const std::string& path) override { return real_->exists(path); }
-    Result<std::string> read_file(const std::string& path) override { return real_->read_file(path); }
-    Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode) override {
+    Result<std::string> read_file(const std::string& path) override {
+        return real_->read_file(path);
+    }
+    Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode)
+        override {
         return real_->write_file(path, bytes, mode);
     }
-    Result<void> write_at(const std::string& path, std::uint64_t offset, std::string_view bytes, unsigned mode) override {
+    Result<void> write_at(
+        const std::string& path, std::uint64_t offset, std::string_view bytes, unsigned mode
+    ) override {
         if (allowed_-- <= 0) {
             return make_error(ErrorCode::io_error, "no more");
         }
         return real_->write_at(path, offset, bytes, mode);
     }
-    Result<std::shared_ptr<void>> lock(const std::string& path) override { return real_->lock(path); }
-    Result<std::uint64_t> free_bytes(const std::string& path) override { return real_->free_bytes(path); }
+    Result<std::shared_ptr<void>> lock(const std::string& path) override {
+        return real_->lock(path);
+    }
+    Result<std::uint64_t> free_bytes(const std::string& path) override {
+        return real_->free_bytes(path);
+    }
     void* rocksdb_file_system() override { return nullptr; }
 
 private:
@@ -134,7 +145,9 @@ TEST_CASE("witness: the keeper writes at once at start and exactly at stop", "[w
         CHECK(read(path).position == position(3));
     }
     const std::uint64_t generation = read(path).generation;
-    auto keeper = require(WitnessKeeper::start({Disk::real(), path, std::chrono::hours(1), {}}, read(path), position(3)));
+    auto keeper = require(WitnessKeeper::start(
+        {Disk::real(), path, std::chrono::hours(1), {}}, read(path), position(3)
+    ));
     CHECK(read(path).generation == generation + 1);
     require(keeper->stop());
     CHECK(read(path).generation == generation + 1);
@@ -159,8 +172,12 @@ TEST_CASE("witness: a failed write is told once and by stop", "[witness]") {
     const test_support::TemporaryFolder folder;
     std::atomic<int> told{0};
     auto keeper = require(WitnessKeeper::start(
-        {std::make_shared<FailingDisk>(1), folder.file("witness"), std::chrono::milliseconds(1), [&](const Error&) { ++told; }},
-        {}, WitnessPosition{}
+        {std::make_shared<FailingDisk>(1),
+         folder.file("witness"),
+         std::chrono::milliseconds(1),
+         [&](const Error&) { ++told; }},
+        {},
+        WitnessPosition{}
     ));
     keeper->durable(position(1));
     while (told.load() == 0) {
@@ -169,7 +186,11 @@ TEST_CASE("witness: a failed write is told once and by stop", "[witness]") {
     keeper->durable(position(2));
     CHECK(code_of(keeper->stop()) == ErrorCode::io_error);
     CHECK(told.load() == 1);
-    CHECK(code_of(WitnessKeeper::start({std::make_shared<FailingDisk>(0), folder.file("w"), {}, {}}, {}, {})) == ErrorCode::io_error);
+    CHECK(
+        code_of(WitnessKeeper::start(
+            {std::make_shared<FailingDisk>(0), folder.file("w"), {}, {}}, {}, {}
+        )) == ErrorCode::io_error
+    );
 }
 
 TEST_CASE("witness: a power cut keeps the last written position", "[witness]") {

@@ -11,7 +11,8 @@ namespace test_support {
 class TemporaryFolder {
 public:
     TemporaryFolder() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "guerdon-test-XXXXXX").string();
+        std::string pattern =
+            (std::filesystem::temp_directory_path() / "guerdon-test-XXXXXX").string();
         if (::mkdtemp(pattern.data()) == nullptr) {
             throw std::runtime_error("cannot make a temporary folder");
         }

@@ -1,11 +1,5 @@
 #include "tests/support/unsynced_disk.hpp"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <rocksdb/file_system.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
@@ -18,14 +12,23 @@
 #include <string_view>
 #include <vector>
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <rocksdb/file_system.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace test_support {
 namespace {
 
 using rocksdb::FileOptions;
-using rocksdb::IODebugContext;
+using Debug = rocksdb::IODebugContext*;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
+using NewRandom = std::unique_ptr<rocksdb::FSRandomAccessFile>;
+using NewWritable = std::unique_ptr<rocksdb::FSWritableFile>;
+using NewRandomRW = std::unique_ptr<rocksdb::FSRandomRWFile>;
 
 /// Files being made real have such a name for a moment; one that a kill left behind never counts.
 constexpr std::string_view kTemporary = ".unsynced-";
@@ -70,8 +73,8 @@ IOStatus missing(const std::string& path) {
     return IOStatus::PathNotFound("no such file", path);
 }
 
-/// One file's content. The first `on_disk` bytes are in the real file, the rest in `memory`; after an overwrite
-/// `memory` is the whole file until the next sync.
+/// One file's content. The first `on_disk` bytes are in the real file, the rest in `memory`; after
+/// an overwrite `memory` is the whole file until the next sync.
 struct File {
     ~File() {
         if (descriptor >= 0) {
@@ -89,7 +92,9 @@ struct File {
     int descriptor = -1;
     unsigned mode = 0644;
 
-    [[nodiscard]] std::uint64_t size() const { return whole ? memory.size() : on_disk + memory.size(); }
+    [[nodiscard]] std::uint64_t size() const {
+        return whole ? memory.size() : on_disk + memory.size();
+    }
 
     IOStatus open() {
         if (descriptor < 0 && !real_names.empty()) {
@@ -110,7 +115,8 @@ struct File {
                     return opened;
                 }
                 const std::size_t want = std::min(end, on_disk) - offset;
-                const ssize_t read = ::pread(descriptor, to + got, want, static_cast<off_t>(offset));
+                const ssize_t read =
+                    ::pread(descriptor, to + got, want, static_cast<off_t>(offset));
                 if (read <= 0) {
                     return failed("pread");
                 }
@@ -147,7 +153,8 @@ struct File {
 
     static IOStatus write(int to, std::string_view bytes, std::uint64_t offset) {
         while (!bytes.empty()) {
-            const ssize_t wrote = ::pwrite(to, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+            const ssize_t wrote =
+                ::pwrite(to, bytes.data(), bytes.size(), static_cast<off_t>(offset));
             if (wrote <= 0) {
                 return failed("pwrite");
             }
@@ -190,8 +197,9 @@ struct File {
             if (auto read = read_all(bytes); !read.ok()) {
                 return read;
             }
-            const int fresh =
-                ::open(temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, static_cast<mode_t>(mode));
+            const int fresh = ::open(
+                temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, static_cast<mode_t>(mode)
+            );
             if (fresh < 0) {
                 return failed("create " + temporary);
             }
@@ -200,7 +208,8 @@ struct File {
             }
             descriptor = fresh;
             const auto durable = std::min<std::uint64_t>(synced, bytes.size());
-            if (auto wrote = write(fresh, std::string_view(bytes).substr(0, durable), 0); !wrote.ok()) {
+            if (auto wrote = write(fresh, std::string_view(bytes).substr(0, durable), 0);
+                !wrote.ok()) {
                 return wrote;
             }
             on_disk = durable;
@@ -305,7 +314,11 @@ public:
     }
 
     /// Names in a folder: the process's own, and what goes past it (folders, info logs).
-    IOStatus list(const std::string& path, const std::vector<std::string>& on_real_disk, std::vector<std::string>& names) {
+    IOStatus list(
+        const std::string& path,
+        const std::vector<std::string>& on_real_disk,
+        std::vector<std::string>& names
+    ) {
         const std::scoped_lock lock(mutex_);
         Folder* folder = load(normal(path));
         if (folder == nullptr) {
@@ -349,7 +362,8 @@ public:
         if (folder == nullptr) {
             return missing(path);
         }
-        // New names first, so that a kill between the two leaves a renamed file under both names, never under none.
+        // New names first, so that a kill between the two leaves a renamed file under both names,
+        // never under none.
         for (const auto& [name, file] : folder->current) {
             FilePointer& real = folder->real[name];
             if (real == file) {
@@ -363,7 +377,8 @@ public:
                 }
             }
             const std::scoped_lock file_lock(file->mutex);
-            const std::string temporary = clean + "/" + std::string(kTemporary) + std::to_string(++temporaries_);
+            const std::string temporary =
+                clean + "/" + std::string(kTemporary) + std::to_string(++temporaries_);
             if (auto made = file->make_real(full, temporary); !made.ok()) {
                 return made;
             }
@@ -449,7 +464,7 @@ private:
 class SequentialFile final : public rocksdb::FSSequentialFile {
 public:
     SequentialFile(Names& names, FilePointer file) : names_(names), file_(std::move(file)) {}
-    IOStatus Read(std::size_t n, const IOOptions&, Slice* result, char* scratch, IODebugContext*) override {
+    IOStatus Read(std::size_t n, const IOOptions&, Slice* result, char* scratch, Debug) override {
         if (names_.dead()) {
             return IOStatus::IOError("power cut");
         }
@@ -475,18 +490,18 @@ class RandomAccessFile final : public rocksdb::FSRandomAccessFile {
 public:
     RandomAccessFile(Names& names, FilePointer file) : names_(names), file_(std::move(file)) {}
     IOStatus Read(
-        std::uint64_t offset, std::size_t n, const IOOptions&, Slice* result, char* scratch, IODebugContext*
+        std::uint64_t offset, std::size_t n, const IOOptions&, Slice* result, char* to, Debug
     ) const override {
         if (names_.dead()) {
             return IOStatus::IOError("power cut");
         }
         const std::scoped_lock lock(file_->mutex);
         std::size_t got = 0;
-        auto read = file_->read(offset, n, scratch, got);
-        *result = Slice(scratch, got);
+        auto read = file_->read(offset, n, to, got);
+        *result = Slice(to, got);
         return read;
     }
-    IOStatus Prefetch(std::uint64_t, std::size_t, const IOOptions&, IODebugContext*) override {
+    IOStatus Prefetch(std::uint64_t, std::size_t, const IOOptions&, Debug) override {
         return IOStatus::OK();
     }
 
@@ -499,7 +514,7 @@ class WritableFile final : public rocksdb::FSWritableFile {
 public:
     WritableFile(Names& names, FilePointer file) : names_(names), file_(std::move(file)) {}
     using rocksdb::FSWritableFile::Append;
-    IOStatus Append(const Slice& data, const IOOptions&, IODebugContext*) override {
+    IOStatus Append(const Slice& data, const IOOptions&, Debug) override {
         if (names_.dead()) {
             return IOStatus::IOError("power cut");
         }
@@ -507,7 +522,7 @@ public:
         file_->memory.append(data.data(), data.size());
         return IOStatus::OK();
     }
-    IOStatus Truncate(std::uint64_t size, const IOOptions&, IODebugContext*) override {
+    IOStatus Truncate(std::uint64_t size, const IOOptions&, Debug) override {
         const std::scoped_lock lock(file_->mutex);
         if (size == file_->size()) {
             return IOStatus::OK();
@@ -518,15 +533,15 @@ public:
         file_->memory.resize(size);
         return IOStatus::OK();
     }
-    IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
-    IOStatus Flush(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
-    IOStatus Sync(const IOOptions&, IODebugContext*) override { return names_.sync_file(*file_); }
-    IOStatus Fsync(const IOOptions&, IODebugContext*) override { return names_.sync_file(*file_); }
-    IOStatus RangeSync(std::uint64_t, std::uint64_t, const IOOptions&, IODebugContext*) override {
+    IOStatus Close(const IOOptions&, Debug) override { return IOStatus::OK(); }
+    IOStatus Flush(const IOOptions&, Debug) override { return IOStatus::OK(); }
+    IOStatus Sync(const IOOptions&, Debug) override { return names_.sync_file(*file_); }
+    IOStatus Fsync(const IOOptions&, Debug) override { return names_.sync_file(*file_); }
+    IOStatus RangeSync(std::uint64_t, std::uint64_t, const IOOptions&, Debug) override {
         return IOStatus::OK();
     }
     bool IsSyncThreadSafe() const override { return true; }
-    std::uint64_t GetFileSize(const IOOptions&, IODebugContext*) override {
+    std::uint64_t GetFileSize(const IOOptions&, Debug) override {
         const std::scoped_lock lock(file_->mutex);
         return file_->size();
     }
@@ -539,8 +554,8 @@ private:
 class Directory final : public rocksdb::FSDirectory {
 public:
     Directory(Names& names, std::string path) : names_(names), path_(std::move(path)) {}
-    IOStatus Fsync(const IOOptions&, IODebugContext*) override { return names_.sync_folder(path_); }
-    IOStatus Close(const IOOptions&, IODebugContext*) override { return IOStatus::OK(); }
+    IOStatus Fsync(const IOOptions&, Debug) override { return names_.sync_folder(path_); }
+    IOStatus Close(const IOOptions&, Debug) override { return IOStatus::OK(); }
 
 private:
     Names& names_;
@@ -554,8 +569,10 @@ public:
     const char* Name() const override { return "UnsyncedFileSystem"; }
 
     IOStatus NewSequentialFile(
-        const std::string& path, const FileOptions& options, std::unique_ptr<rocksdb::FSSequentialFile>* result,
-        IODebugContext* debug
+        const std::string& path,
+        const FileOptions& options,
+        std::unique_ptr<rocksdb::FSSequentialFile>* result,
+        Debug debug
     ) override {
         if (passes(split(path).name)) {
             return target()->NewSequentialFile(path, options, result, debug);
@@ -563,14 +580,12 @@ public:
         return open<SequentialFile>(path, result);
     }
     IOStatus NewRandomAccessFile(
-        const std::string& path, const FileOptions&, std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
-        IODebugContext*
+        const std::string& path, const FileOptions&, NewRandom* result, Debug
     ) override {
         return open<RandomAccessFile>(path, result);
     }
     IOStatus NewWritableFile(
-        const std::string& path, const FileOptions& options, std::unique_ptr<rocksdb::FSWritableFile>* result,
-        IODebugContext* debug
+        const std::string& path, const FileOptions& options, NewWritable* result, Debug debug
     ) override {
         if (passes(split(path).name)) {
             return target()->NewWritableFile(path, options, result, debug);
@@ -578,31 +593,36 @@ public:
         return create(path, names_.create(path, 0644), result);
     }
     IOStatus ReopenWritableFile(
-        const std::string& path, const FileOptions&, std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext*
+        const std::string& path, const FileOptions&, NewWritable* result, Debug
     ) override {
         FilePointer file = names_.find(path);
         return create(path, file ? file : names_.create(path, 0644), result);
     }
     IOStatus ReuseWritableFile(
-        const std::string& path, const std::string& old_path, const FileOptions& options,
-        std::unique_ptr<rocksdb::FSWritableFile>* result, IODebugContext* debug
+        const std::string& path,
+        const std::string& old_path,
+        const FileOptions& options,
+        NewWritable* result,
+        Debug debug
     ) override {
         if (auto renamed = RenameFile(old_path, path, IOOptions(), debug); !renamed.ok()) {
             return renamed;
         }
         return NewWritableFile(path, options, result, debug);
     }
-    IOStatus NewRandomRWFile(
-        const std::string&, const FileOptions&, std::unique_ptr<rocksdb::FSRandomRWFile>*, IODebugContext*
-    ) override {
+    IOStatus NewRandomRWFile(const std::string&, const FileOptions&, NewRandomRW*, Debug) override {
         return IOStatus::NotSupported("random read-write files");
     }
-    IOStatus NewMemoryMappedFileBuffer(const std::string&, std::unique_ptr<rocksdb::MemoryMappedFileBuffer>*) override {
+    IOStatus
+    NewMemoryMappedFileBuffer(const std::string&, std::unique_ptr<rocksdb::MemoryMappedFileBuffer>*)
+        override {
         return IOStatus::NotSupported("memory mapped files");
     }
     IOStatus NewDirectory(
-        const std::string& path, const IOOptions& options, std::unique_ptr<rocksdb::FSDirectory>* result,
-        IODebugContext* debug
+        const std::string& path,
+        const IOOptions& options,
+        std::unique_ptr<rocksdb::FSDirectory>* result,
+        Debug debug
     ) override {
         bool is_folder = false;
         if (auto asked = target()->IsDirectory(path, options, &is_folder, debug); !asked.ok()) {
@@ -611,7 +631,7 @@ public:
         *result = std::make_unique<Directory>(names_, path);
         return IOStatus::OK();
     }
-    IOStatus FileExists(const std::string& path, const IOOptions& options, IODebugContext* debug) override {
+    IOStatus FileExists(const std::string& path, const IOOptions& options, Debug debug) override {
         if (names_.find(path)) {
             return IOStatus::OK();
         }
@@ -623,7 +643,10 @@ public:
         return IOStatus::NotFound();
     }
     IOStatus GetChildren(
-        const std::string& path, const IOOptions& options, std::vector<std::string>* result, IODebugContext* debug
+        const std::string& path,
+        const IOOptions& options,
+        std::vector<std::string>* result,
+        Debug debug
     ) override {
         std::vector<std::string> real;
         if (auto listed = target()->GetChildren(path, options, &real, debug); !listed.ok()) {
@@ -632,8 +655,10 @@ public:
         return names_.list(path, real, *result);
     }
     IOStatus GetChildrenFileAttributes(
-        const std::string& path, const IOOptions& options, std::vector<rocksdb::FileAttributes>* result,
-        IODebugContext* debug
+        const std::string& path,
+        const IOOptions& options,
+        std::vector<rocksdb::FileAttributes>* result,
+        Debug debug
     ) override {
         std::vector<std::string> children;
         if (auto listed = GetChildren(path, options, &children, debug); !listed.ok()) {
@@ -648,7 +673,7 @@ public:
         }
         return IOStatus::OK();
     }
-    IOStatus DeleteFile(const std::string& path, const IOOptions& options, IODebugContext* debug) override {
+    IOStatus DeleteFile(const std::string& path, const IOOptions& options, Debug debug) override {
         if (names_.dead()) {
             return IOStatus::IOError("power cut");
         }
@@ -657,22 +682,23 @@ public:
         }
         return names_.remove(path) ? IOStatus::OK() : missing(path);
     }
-    IOStatus Truncate(const std::string& path, std::size_t size, const IOOptions& options, IODebugContext* debug)
-        override {
-        std::unique_ptr<rocksdb::FSWritableFile> file;
+    IOStatus Truncate(
+        const std::string& path, std::size_t size, const IOOptions& options, Debug debug
+    ) override {
+        NewWritable file;
         if (auto opened = create(path, names_.find(path), &file); !opened.ok()) {
             return opened;
         }
         return file->Truncate(size, options, debug);
     }
-    IOStatus DeleteDir(const std::string& path, const IOOptions& options, IODebugContext* debug) override {
+    IOStatus DeleteDir(const std::string& path, const IOOptions& options, Debug debug) override {
         if (auto synced = names_.sync_folder(path); !synced.ok()) {
             return synced;
         }
         return target()->DeleteDir(path, options, debug);
     }
     IOStatus GetFileSize(
-        const std::string& path, const IOOptions& options, std::uint64_t* size, IODebugContext* debug
+        const std::string& path, const IOOptions& options, std::uint64_t* size, Debug debug
     ) override {
         if (passes(split(path).name)) {
             return target()->GetFileSize(path, options, size, debug);
@@ -686,7 +712,7 @@ public:
         return IOStatus::OK();
     }
     IOStatus GetFileModificationTime(
-        const std::string& path, const IOOptions& options, std::uint64_t* time, IODebugContext* debug
+        const std::string& path, const IOOptions& options, std::uint64_t* time, Debug debug
     ) override {
         if (passes(split(path).name)) {
             return target()->GetFileModificationTime(path, options, time, debug);
@@ -695,7 +721,7 @@ public:
         return IOStatus::OK();
     }
     IOStatus RenameFile(
-        const std::string& from, const std::string& to, const IOOptions& options, IODebugContext* debug
+        const std::string& from, const std::string& to, const IOOptions& options, Debug debug
     ) override {
         if (names_.dead()) {
             return IOStatus::IOError("power cut");
@@ -705,13 +731,15 @@ public:
         }
         return names_.link(from, to, false, true) ? IOStatus::OK() : missing(from);
     }
-    IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&, IODebugContext*) override {
+    IOStatus LinkFile(const std::string& from, const std::string& to, const IOOptions&, Debug)
+        override {
         if (names_.dead()) {
             return IOStatus::IOError("power cut");
         }
         return names_.link(from, to, true, false) ? IOStatus::OK() : missing(from);
     }
-    IOStatus NumFileLinks(const std::string& path, const IOOptions&, std::uint64_t* count, IODebugContext*) override {
+    IOStatus NumFileLinks(const std::string& path, const IOOptions&, std::uint64_t* count, Debug)
+        override {
         const FilePointer file = names_.find(path);
         if (!file) {
             return missing(path);
@@ -720,10 +748,10 @@ public:
         return IOStatus::OK();
     }
     IOStatus AreFilesSame(
-        const std::string& first, const std::string& second, const IOOptions&, bool* result, IODebugContext*
+        const std::string& first, const std::string& second, const IOOptions&, bool* same, Debug
     ) override {
         const FilePointer file = names_.find(first);
-        *result = file && file == names_.find(second);
+        *same = file && file == names_.find(second);
         return IOStatus::OK();
     }
 
@@ -747,7 +775,7 @@ private:
         *result = std::make_unique<Handle>(names_, std::move(file));
         return IOStatus::OK();
     }
-    IOStatus create(const std::string& path, FilePointer file, std::unique_ptr<rocksdb::FSWritableFile>* result) {
+    IOStatus create(const std::string& path, FilePointer file, NewWritable* result) {
         if (names_.dead()) {
             return IOStatus::IOError("power cut");
         }
@@ -763,19 +791,23 @@ private:
 
 ledger::Error error_from(const IOStatus& status) {
     return ledger::make_error(
-        status.IsPathNotFound() ? ledger::ErrorCode::not_found : ledger::ErrorCode::io_error, status.ToString()
+        status.IsPathNotFound() ? ledger::ErrorCode::not_found : ledger::ErrorCode::io_error,
+        status.ToString()
     );
 }
 
 class UnsyncedDiskImplementation final : public UnsyncedDisk {
 public:
-    explicit UnsyncedDiskImplementation(UnsyncedOptions options) : names_(options), file_system_(names_) {}
+    explicit UnsyncedDiskImplementation(UnsyncedOptions options)
+        : names_(options), file_system_(names_) {}
 
     void cut_power() override { names_.cut_power(); }
     [[nodiscard]] std::uint64_t unsynced_bytes() const override { return names_.unsynced_bytes(); }
     [[nodiscard]] std::uint64_t syncs() const override { return names_.syncs(); }
 
-    ledger::Result<void> create_directory(const std::string& path) override { return real_->create_directory(path); }
+    ledger::Result<void> create_directory(const std::string& path) override {
+        return real_->create_directory(path);
+    }
     bool exists(const std::string& path) override {
         return file_system_.FileExists(path, IOOptions(), nullptr).ok();
     }
@@ -791,7 +823,8 @@ public:
         }
         return bytes;
     }
-    ledger::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode) override {
+    ledger::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode)
+        override {
         const std::string temporary = path + ".tmp";
         const FilePointer file = names_.dead() ? nullptr : names_.create(temporary, mode);
         if (!file) {
@@ -807,8 +840,9 @@ public:
         names_.link(temporary, path, false, true);
         return finished(names_.sync_folder(split(path).folder));
     }
-    ledger::Result<void> write_at(const std::string& path, std::uint64_t offset, std::string_view bytes, unsigned mode)
-        override {
+    ledger::Result<void> write_at(
+        const std::string& path, std::uint64_t offset, std::string_view bytes, unsigned mode
+    ) override {
         FilePointer file = names_.dead() ? nullptr : names_.find(path);
         const bool fresh = !file;
         if (fresh && !names_.dead()) {
@@ -830,9 +864,15 @@ public:
         }
         return fresh ? finished(names_.sync_folder(split(path).folder)) : ledger::Result<void>();
     }
-    ledger::Result<std::shared_ptr<void>> lock(const std::string& path) override { return real_->lock(path); }
-    ledger::Result<std::uint64_t> free_bytes(const std::string& path) override { return real_->free_bytes(path); }
-    void* rocksdb_file_system() override { return static_cast<rocksdb::FileSystem*>(&file_system_); }
+    ledger::Result<std::shared_ptr<void>> lock(const std::string& path) override {
+        return real_->lock(path);
+    }
+    ledger::Result<std::uint64_t> free_bytes(const std::string& path) override {
+        return real_->free_bytes(path);
+    }
+    void* rocksdb_file_system() override {
+        return static_cast<rocksdb::FileSystem*>(&file_system_);
+    }
 
 private:
     static ledger::Result<void> finished(const IOStatus& status) {
