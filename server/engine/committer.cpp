@@ -5,20 +5,16 @@
 
 #include <unistd.h>
 
-#include "ledger/base/clock.hpp"
-
 namespace server::engine {
 
-namespace {
-ledger::Timestamp steady_now() {
-    return ledger::SystemClock{}.monotonic();
-}
-}  // namespace
-
 Committer::Committer(
-    ledger::Log& log, CompletionSink& sink, Metrics& metrics, ledger::GroupId durable
+    ledger::Log& log,
+    CompletionSink& sink,
+    Metrics& metrics,
+    const ledger::Clock& clock,
+    ledger::GroupId durable
 )
-    : log_(log), sink_(sink), metrics_(metrics), durable_(durable.value) {}
+    : log_(log), sink_(sink), metrics_(metrics), clock_(clock), durable_(durable.value) {}
 
 Committer::~Committer() {
     stop();
@@ -38,7 +34,7 @@ void Committer::stop() {
 }
 
 void Committer::submit(CommitBatch batch, bool idle) {
-    batch.submitted_at = steady_now();
+    batch.submitted_at = clock_.monotonic();
     std::unique_lock lock(mutex_);
     if (!busy_ && next_.empty() && (idle || !batch.group)) {
         busy_ = true;
@@ -79,7 +75,7 @@ void Committer::run() {
 
 void Committer::commit(CommitBatch batch) {
     if (batch.group) {
-        const ledger::Timestamp begin = steady_now();
+        const ledger::Timestamp begin = clock_.monotonic();
         sync_started_.store(begin, std::memory_order_relaxed);
         rows_.clear();
         for (const ledger::KeyRow& key : batch.keys)
@@ -95,7 +91,7 @@ void Committer::commit(CommitBatch batch) {
             _exit(70);
         }
         sync_started_.store(0, std::memory_order_relaxed);
-        metrics_.sync_micros.record(static_cast<std::uint64_t>(steady_now() - begin));
+        metrics_.sync_micros.record(static_cast<std::uint64_t>(clock_.monotonic() - begin));
         metrics_.groups.add();
         {
             std::lock_guard lock(mutex_);
@@ -105,7 +101,8 @@ void Committer::commit(CommitBatch batch) {
     }
     release(batch);
     if (batch.group) {
-        metrics_.commit_micros.record(static_cast<std::uint64_t>(steady_now() - batch.submitted_at)
+        metrics_.commit_micros.record(
+            static_cast<std::uint64_t>(clock_.monotonic() - batch.submitted_at)
         );
     }
 }
@@ -122,7 +119,7 @@ void Committer::wait_durable(ledger::GroupId group) {
 
 ledger::Timestamp Committer::sync_running_for() const {
     const ledger::Timestamp started = sync_started_.load(std::memory_order_relaxed);
-    return started == 0 ? 0 : steady_now() - started;
+    return started == 0 ? 0 : clock_.monotonic() - started;
 }
 
 }  // namespace server::engine

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "ledger/base/clock.hpp"
 #include "ledger/keyring.hpp"
 #include "ledger/log.hpp"
 #include "server/engine/job.hpp"
@@ -34,7 +35,13 @@ struct CommitBatch {
 /// groups. A failed commit ends the process: what was decided on top of it cannot be undone.
 class Committer {
 public:
-    Committer(ledger::Log& log, CompletionSink& sink, Metrics& metrics, ledger::GroupId durable);
+    Committer(
+        ledger::Log& log,
+        CompletionSink& sink,
+        Metrics& metrics,
+        const ledger::Clock& clock,
+        ledger::GroupId durable
+    );
     ~Committer();
 
     void start();
@@ -51,7 +58,7 @@ public:
     }
     /// Blocks until `group` is durable.
     void wait_durable(ledger::GroupId group);
-    /// Microseconds the running sync has taken (0: none runs), by the steady clock.
+    /// Microseconds the running sync has taken (0: none runs), by the monotonic clock.
     [[nodiscard]] ledger::Timestamp sync_running_for() const;
 
 private:
@@ -62,6 +69,7 @@ private:
     ledger::Log& log_;
     CompletionSink& sink_;
     Metrics& metrics_;
+    const ledger::Clock& clock_;
     std::atomic<std::uint64_t> durable_;
     std::atomic<ledger::Timestamp> sync_started_{0};
     std::vector<ledger::LogStore::Row> rows_;  ///< used by whoever commits; commits never overlap

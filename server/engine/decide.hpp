@@ -36,6 +36,16 @@ struct DecideContext {
     ledger::Timestamp recorded_at = 0;
 };
 
+/// Looks at decisions from outside; only tests have one. Called on the writer thread.
+class DecideProbe {
+public:
+    virtual ~DecideProbe() = default;
+    /// Before a decision; what it throws counts as thrown by the decision.
+    virtual void begin() = 0;
+    /// After it, however it ended (not if begin threw).
+    virtual void end() noexcept = 0;
+};
+
 /// What decide found. Reused from command to command: entries keep their memory.
 class Decision {
 public:

@@ -15,8 +15,8 @@ using ledger::ViewFamily;
 namespace {
 
 constexpr ledger::ShardId kShard{0};
-/// Rows that a replay may leave dirty before it writes a checkpoint of its own.
-constexpr std::size_t kDirtyRowsMax = 200'000;
+/// Rows looked at when memory is freed after a checkpoint of the replay.
+constexpr std::size_t kEvictRowsMax = 200'000;
 constexpr std::uint64_t kProgressGroups = 20'000;
 
 ledger::Result<void> load_family(
@@ -63,7 +63,7 @@ ledger::Result<void> write_checkpoint(
     if (auto ingested = views.ingest(std::move(batch)); ingested.has_error()) return ingested;
     state.checkpoint_ingested();
     log.ingested(group);
-    state.evict(kDirtyRowsMax);
+    state.evict(kEvictRowsMax);
     return {};
 }
 
@@ -108,6 +108,7 @@ ledger::Result<Recovered> recover(
     ledger::KeyVault& vault,
     ledger::KeyFilter& keys,
     const ledger::WitnessReading& witness,
+    std::size_t dirty_rows_max,
     const std::function<void(const std::string&)>& progress
 ) {
     Recovered found;
@@ -164,7 +165,7 @@ ledger::Result<Recovered> recover(
         if (auto same = check_root(group.id()); same.has_error()) return same;
         last_read = *added;
         ++found.replayed_groups;
-        if (state.dirty_rows() > kDirtyRowsMax)
+        if (state.dirty_rows() > dirty_rows_max)
             if (auto written = write_checkpoint(state, log, views, replay.trees, group.id());
                 written.has_error())
                 return written;

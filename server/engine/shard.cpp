@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "ledger/row_codec.hpp"
+#include "server/engine/clock_guard.hpp"
 #include "server/engine/recovery.hpp"
 #include "server/engine/writer.hpp"
 
@@ -22,8 +23,6 @@ namespace {
 
 constexpr ledger::ShardId kShard{0};
 constexpr ledger::Timestamp kTick = 200'000;
-constexpr ledger::Timestamp kClockJumpMax = 10 * ledger::kMicrosPerMinute;
-constexpr ledger::Timestamp kClockGapMax = 24 * ledger::kMicrosPerHour;
 constexpr ledger::Timestamp kSyncStalled = 5 * ledger::kMicrosPerSecond;
 constexpr ledger::Timestamp kSyncDead = 30 * ledger::kMicrosPerSecond;
 /// Beyond this the views fall behind faster than they are written: new work waits outside.
@@ -54,7 +53,6 @@ private:
         if (options_.progress) options_.progress(line);
     }
     void tend();
-    void check_clock();
     void check_disk();
     void check_sync();
     void settle_due();
@@ -73,6 +71,7 @@ private:
     std::unique_ptr<ledger::State> state_;
     std::unique_ptr<ledger::Log> log_;
     std::unique_ptr<ledger::WitnessKeeper> witness_;
+    std::unique_ptr<ClockGuard> clock_guard_;
     std::unique_ptr<Committer> committer_;
     std::unique_ptr<Checkpointer> checkpointer_;
     std::unique_ptr<Writer> writer_;
@@ -86,17 +85,11 @@ private:
     bool tend_stopping_ = false;
 
     std::atomic<bool> draining_{false};
-    std::atomic<bool> clock_held_{false};
-    std::atomic<ledger::Timestamp> clock_skew_{0};
     std::atomic<bool> disk_full_{false};
     std::atomic<std::uint64_t> free_bytes_{0};
     std::atomic<bool> sync_stalled_{false};
     std::atomic<std::uint64_t> due_backlog_{0};
-    // of the tending thread
-    ledger::Timestamp wall_base_ = 0;
-    ledger::Timestamp monotonic_base_ = 0;
-    ledger::Timestamp settled_at_ = 0;
-    std::atomic<bool> clock_accepted_{false};
+    ledger::Timestamp settled_at_ = 0;  ///< of the tending thread
     bool started_ = false;
     bool stopped_ = false;
 };
@@ -175,6 +168,7 @@ ledger::Result<void> ShardImpl::open() {
         *vault_,
         *key_filter_,
         *witness,
+        options_.replay_dirty_rows_max,
         [this](const std::string& line) { say(line); }
     );
     if (found.has_error()) return found.error();
@@ -204,22 +198,18 @@ ledger::Result<void> ShardImpl::open() {
     if (kept.has_error()) return kept.error();
     witness_ = std::move(*kept);
 
-    committer_ = std::make_unique<Committer>(*log_, sink_, metrics_, found->last.group);
+    committer_ =
+        std::make_unique<Committer>(*log_, sink_, metrics_, *options_.clock, found->last.group);
     checkpointer_ = std::make_unique<Checkpointer>(*views_, *log_, *committer_, metrics_, [this] {
         queue_.wake();
     });
     registry_.publish(Writer::make_registry(*state_, *vault_, found->rule_sets));
 
-    const ledger::Timestamp now = options_.clock->now();
-    if (found->last_recorded != 0 && now > found->last_recorded + kClockGapMax &&
-        !options_.accept_clock) {
-        clock_held_ = true;
-        clock_skew_ = now - found->last_recorded;
+    clock_guard_ =
+        std::make_unique<ClockGuard>(*options_.clock, found->last_recorded, options_.accept_clock);
+    if (clock_guard_->held())
         say("the clock is more than 24 hours ahead of the last entry: writes wait for "
             "--accept-clock or POST /v1/ops/clock");
-    }
-    wall_base_ = now;
-    monotonic_base_ = options_.clock->monotonic();
 
     Writer::Start start;
     start.trees = std::move(found->trees);
@@ -228,6 +218,7 @@ ledger::Result<void> ShardImpl::open() {
     start.last_recorded = found->last_recorded;
     start.checkpoint_period = options_.checkpoint_period;
     start.checkpoints = options_.checkpoints;
+    start.probe = options_.probe;
     writer_ = std::make_unique<Writer>(
         Writer::Parts{
             *state_,
@@ -242,6 +233,7 @@ ledger::Result<void> ShardImpl::open() {
             registry_,
             metrics_,
             *options_.clock,
+            *clock_guard_,
             Poison(options_.disk, folder + "/poison")},
         std::move(start)
     );
@@ -261,11 +253,7 @@ ledger::Result<void> ShardImpl::submit(std::unique_ptr<Job>& job) {
     if (draining_.load(std::memory_order_relaxed))
         return ledger::make_error(ErrorCode::not_ready, "The server is stopping.");
     if (job->lane != Lane::internal && dynamic_cast<WriteJob*>(job.get()) != nullptr) {
-        if (clock_held_.load(std::memory_order_relaxed))
-            return ledger::make_error(
-                ErrorCode::not_ready,
-                "The clock is far ahead of the ledger; an operator must accept it (--accept-clock)."
-            );
+        if (clock_guard_->held()) return ledger::make_error(ErrorCode::not_ready, kClockHeldDetail);
         if (sync_stalled_.load(std::memory_order_relaxed))
             return ledger::make_error(
                 ErrorCode::not_ready, "The disk has not answered for 5 seconds."
@@ -317,33 +305,11 @@ void ShardImpl::tend() {
         tend_changed_.wait_for(lock, std::chrono::microseconds(kTick));
         if (tend_stopping_) return;
         lock.unlock();
-        check_clock();
+        clock_guard_->check(options_.clock->now());
         check_disk();
         check_sync();
         settle_due();
         lock.lock();
-    }
-}
-
-void ShardImpl::check_clock() {
-    const ledger::Timestamp now = options_.clock->now();
-    const ledger::Timestamp monotonic = options_.clock->monotonic();
-    if (clock_accepted_.exchange(false)) {
-        wall_base_ = now;
-        monotonic_base_ = monotonic;
-        clock_held_ = false;
-    }
-    if (clock_held_) return;
-    const ledger::Timestamp skew = now - (wall_base_ + (monotonic - monotonic_base_));
-    clock_skew_ = skew;
-    if (skew > kClockJumpMax) {
-        clock_held_ = true;
-        std::fprintf(
-            stderr,
-            "guerdon: the clock jumped ahead by %lld s: writes wait for POST /v1/ops/clock or a "
-            "restart with --accept-clock\n",
-            static_cast<long long>(skew / ledger::kMicrosPerSecond)
-        );
     }
 }
 
@@ -369,7 +335,8 @@ void ShardImpl::check_sync() {
 
 void ShardImpl::settle_due() {
     const ledger::Timestamp monotonic = options_.clock->monotonic();
-    if (clock_held_ || disk_full_ || monotonic - settled_at_ < ledger::kMicrosPerSecond) return;
+    if (clock_guard_->held() || disk_full_ || monotonic - settled_at_ < ledger::kMicrosPerSecond)
+        return;
     settled_at_ = monotonic;
     const ledger::Timestamp now = options_.clock->now();
     const auto snapshot = views_->snapshot();
@@ -402,7 +369,7 @@ void ShardImpl::settle_due() {
 }
 
 void ShardImpl::accept_clock() {
-    clock_accepted_ = true;
+    clock_guard_->accept();
     std::fprintf(stderr, "guerdon: the operator accepted the clock\n");
     tend_changed_.notify_all();
 }
@@ -426,8 +393,8 @@ ShardStats ShardImpl::stats() const {
             static_cast<double>(std::max<ledger::Timestamp>(0, options_.clock->now() - oldest)) /
             1e6;
     stats.due_backlog = due_backlog_;
-    stats.clock_held = clock_held_;
-    stats.clock_skew_seconds = static_cast<double>(clock_skew_) / 1e6;
+    stats.clock_held = clock_guard_->held();
+    stats.clock_skew_seconds = static_cast<double>(clock_guard_->skew()) / 1e6;
     stats.disk_full = disk_full_;
     stats.free_bytes = free_bytes_;
     stats.sync_stalled = sync_stalled_;

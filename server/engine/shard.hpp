@@ -8,6 +8,7 @@
 #include "ledger/base/clock.hpp"
 #include "ledger/base/result.hpp"
 #include "ledger/store.hpp"
+#include "server/engine/decide.hpp"
 #include "server/engine/job.hpp"
 #include "server/engine/metrics.hpp"
 #include "server/engine/registry.hpp"
@@ -49,6 +50,9 @@ public:
         bool accept_loss = false;
         bool sync = true;
         bool checkpoints = true;  ///< false: only `bench` (to see what they cost)
+        /// Rows that a replay may leave dirty before it writes a checkpoint of its own.
+        std::size_t replay_dirty_rows_max = 200'000;
+        DecideProbe* probe = nullptr;  ///< only tests; outlives the shard
         std::function<void(const std::string& line)>
             progress;  ///< start-up messages for the operator
     };

@@ -76,16 +76,16 @@ void Writer::run() {
                                                                        : kIdleWait;
         JobQueue::Drained drained = parts_.queue.drain(kGroupCommandsMax, kReadsMax, wait);
         std::size_t commands = 0;
-        for (const auto& job : drained.writes) commands += weight(*job);
+        for (const auto& job : drained.writes)
+            commands += weight(*job);
         closed = drained.empty() && parts_.queue.closed();
         if (!drained.empty()) process(std::move(drained));
-        advance_checkpoint(commands);
+        advance_checkpoint(commands, false);
     }
     parts_.committer.wait_durable(last_group_);
     // The last checkpoint: finish the running one, then cut what is left.
     while (checkpoints_ && (parts_.state.checkpoint_running() || parts_.state.dirty_rows() > 0)) {
-        checkpoint_ended_ = 0;
-        advance_checkpoint(1u << 20);
+        advance_checkpoint(1u << 20, true);
         if (checkpoint_handed_over_) parts_.queue.drain(0, 0, kBusyWait);
     }
 }
@@ -499,7 +499,7 @@ void Writer::run_reads(std::vector<std::unique_ptr<Job>> reads) {
     }
 }
 
-void Writer::advance_checkpoint(std::size_t commands) {
+void Writer::advance_checkpoint(std::size_t commands, bool at_once) {
     ledger::State& state = parts_.state;
     if (checkpoint_handed_over_ && parts_.checkpointer.take_done()) {
         state.checkpoint_ingested();
@@ -516,7 +516,7 @@ void Writer::advance_checkpoint(std::size_t commands) {
             parts_.checkpointer.submit(state.take_checkpoint());
             checkpoint_handed_over_ = true;
         }
-    } else if (state.dirty_rows() > 0 && parts_.clock.monotonic() - checkpoint_ended_ >= checkpoint_period_) {
+    } else if (state.dirty_rows() > 0 && (at_once || parts_.clock.monotonic() - checkpoint_ended_ >= checkpoint_period_)) {
         for (const ledger::ProgramId program : grown_)
             state.append(ledger::frontier_row(program, trees_[program]));
         grown_.clear();

@@ -104,7 +104,8 @@ private:
     void begin_group();
     void finish_group(bool last);
     void run_reads(std::vector<std::unique_ptr<Job>> reads);
-    void advance_checkpoint(std::size_t commands);
+    /// `at_once`: however little time passed since the last one.
+    void advance_checkpoint(std::size_t commands, bool at_once);
 
     Parts parts_;
     std::map<ledger::ProgramId, ledger::MerkleTree> trees_;
