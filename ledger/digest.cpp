@@ -14,7 +14,8 @@ namespace {
 class Fields {
 public:
     void number(std::uint64_t value) {
-        for (int shift = 56; shift >= 0; shift -= 8) bytes_.push_back(static_cast<char>(value >> shift));
+        for (int shift = 56; shift >= 0; shift -= 8)
+            bytes_.push_back(static_cast<char>(value >> shift));
     }
     void signed_number(std::int64_t value) { number(static_cast<std::uint64_t>(value)); }
     void text(std::string_view value) {
@@ -41,8 +42,13 @@ public:
 
     Result<Hash32> run() {
         for (const ViewFamily family :
-             {ViewFamily::program, ViewFamily::api_key, ViewFamily::member, ViewFamily::keys,
-              ViewFamily::rev, ViewFamily::due, ViewFamily::seqidx}) {
+             {ViewFamily::program,
+              ViewFamily::api_key,
+              ViewFamily::member,
+              ViewFamily::keys,
+              ViewFamily::rev,
+              ViewFamily::due,
+              ViewFamily::seqidx}) {
             Result<void> failed;
             Result<void> scanned =
                 rows_.scan(family, [&](std::string_view key, std::string_view value) {
@@ -91,7 +97,8 @@ private:
         fields_.text(scratch_);
         fields_.number(member.next_lot);
         if (Result<void> r = add_spilled_lots(id, member.spilled); !r) return r.error();
-        for (const Lot& lot : member.lots) add_lot(lot);
+        for (const Lot& lot : member.lots)
+            add_lot(lot);
         fields_.number(0);  // no lot has this number: the end of the lots
         fields_.number(member.statement_lines);
         for (std::uint32_t n = 0; n < member.statement_spilled / kChunk; ++n) {
@@ -110,7 +117,8 @@ private:
             if (!value->has_value()) continue;
             LotChunk chunk;
             if (Result<void> r = decode_row(key, **value, chunk); !r) return r.error();
-            for (const Lot& lot : chunk.lots) add_lot(lot);
+            for (const Lot& lot : chunk.lots)
+                add_lot(lot);
         }
         return {};
     }
@@ -251,18 +259,22 @@ private:
                 name.raw("#");
                 name.raw(std::to_string(n));
             } else {
-                name.raw("#" + std::to_string(grant.member.value) + "#" + std::to_string(grant.lot));
+                name.raw(
+                    "#" + std::to_string(grant.member.value) + "#" + std::to_string(grant.lot)
+                );
             }
             const Hash32 hash = sha256(name.bytes());
             std::uint64_t short_name = 0;
-            for (std::size_t i = 0; i < 8; ++i) short_name = (short_name << 8) | hash[i];
+            for (std::size_t i = 0; i < 8; ++i)
+                short_name = (short_name << 8) | hash[i];
             program_.lots.emplace(lot_key(grant.member, grant.lot), short_name);
         }
     }
 
     void note_expiries() {
         for (const Posting& posting : entry_.postings) {
-            if (posting.account == Account::breakage) expired_here_[posting.currency] += posting.amount;
+            if (posting.account == Account::breakage)
+                expired_here_[posting.currency] += posting.amount;
         }
         // Postings to breakage do not name the member; an entry settles one member.
         const MemberId member = settled_member();
@@ -288,7 +300,9 @@ private:
         if (event.facts == FactsKind::order) write_order(event.order);
         if (event.facts == FactsKind::refund) write_refund(event.refund);
         const auto version = program_.versions.find(event.program_version);
-        fields_.text(version == program_.versions.end() ? std::string_view() : as_text(version->second));
+        fields_.text(
+            version == program_.versions.end() ? std::string_view() : as_text(version->second)
+        );
         fields_.number(event.rules.size());
         for (const RuleOutcome& outcome : event.rules) {
             fields_.text(outcome.rule);
@@ -317,9 +331,15 @@ private:
         fields_.number(order.exponent);
         fields_.text(order.channel);
         fields_.number(order.present);
-        for (const Points amount : {order.total, order.net, order.shipping, order.tax,
-                                    order.discount, order.gift_card_amount, order.points_amount,
-                                    order.subtotal}) {
+        for (const Points amount :
+             {order.total,
+              order.net,
+              order.shipping,
+              order.tax,
+              order.discount,
+              order.gift_card_amount,
+              order.points_amount,
+              order.subtotal}) {
             fields_.signed_number(amount);
         }
         write_lines(order.lines);
@@ -335,7 +355,8 @@ private:
         fields_.number(refund.has_amount ? 1 : 0);
         write_lines(refund.lines);
         fields_.number(refund.taken.size());
-        for (const Points amount : refund.taken) fields_.signed_number(amount);
+        for (const Points amount : refund.taken)
+            fields_.signed_number(amount);
     }
 
     void write_adjustment() {
@@ -349,13 +370,16 @@ private:
 
     [[nodiscard]] bool activated_here(const Allocation& allocation) const {
         return std::any_of(
-            entry_.activations.begin(), entry_.activations.end(), [&](const Activation& activation) {
+            entry_.activations.begin(),
+            entry_.activations.end(),
+            [&](const Activation& activation) {
                 return activation.member == allocation.member && activation.lot == allocation.lot;
             }
         );
     }
 
-    /// Postings, allocations and balances without activations, expiries and what an activation repaid.
+    /// Postings, allocations and balances without activations, expiries and what an activation
+    /// repaid.
     void write_effects() {
         NetPostings net;
         for (const Posting& posting : entry_.postings) {
@@ -369,7 +393,8 @@ private:
         for (const Allocation& allocation : entry_.allocations) {
             if (allocation.purpose == Purpose::expire) continue;
             if (allocation.purpose == Purpose::repay && activated_here(allocation)) continue;
-            const std::uint64_t* lot = program_.lots.find(lot_key(allocation.member, allocation.lot));
+            const std::uint64_t* lot =
+                program_.lots.find(lot_key(allocation.member, allocation.lot));
             taken[{lot == nullptr ? 0 : *lot, static_cast<std::uint64_t>(allocation.purpose)}] +=
                 allocation.amount;
         }
@@ -386,7 +411,8 @@ private:
             fields_.signed_number(grant.amount);
             fields_.signed_number(grant.expires_at);
         }
-        for (const Balance& after : entry_.balances_after) write_balance(after);
+        for (const Balance& after : entry_.balances_after)
+            write_balance(after);
     }
 
     void write_balance(const Balance& after) {

@@ -20,9 +20,11 @@ public:
     virtual ~RowSource() = default;
     /// Every row of the family; the visitor answers false to stop.
     virtual Result<void> scan(
-        ViewFamily family, const std::function<bool(std::string_view key, std::string_view value)>& visit
+        ViewFamily family,
+        const std::function<bool(std::string_view key, std::string_view value)>& visit
     ) const = 0;
-    virtual Result<std::optional<std::string>> get(ViewFamily family, std::string_view key) const = 0;
+    virtual Result<std::optional<std::string>> get(ViewFamily family, std::string_view key)
+        const = 0;
 };
 
 /// Rows in a map: what replays collect from checkpoints (tests, verify).
@@ -37,14 +39,14 @@ public:
     std::map<std::pair<ViewFamily, std::string>, std::string, std::less<>> rows;
 };
 
-/// The `state` digest: SHA-256 over the logical rows sorted by (view, key). Lots with points left and
-/// statement lines are hashed as part of their member, wherever they are stored; `blind`, `tree` and
-/// `meta` are left out. Errors: the source's, corrupt, newer_format.
+/// The `state` digest: SHA-256 over the logical rows sorted by (view, key). Lots with points left
+/// and statement lines are hashed as part of their member, wherever they are stored; `blind`,
+/// `tree` and `meta` are left out. Errors: the source's, corrupt, newer_format.
 [[nodiscard]] Result<Hash32> state_digest(const RowSource& rows);
 
-/// The `content` digests, one a program (not `_system`): equal for the same facts in the same order,
-/// whatever the groups, times of recording and keys were. Feed every entry of the log in its order,
-/// those of `_system` included.
+/// The `content` digests, one a program (not `_system`): equal for the same facts in the same
+/// order, whatever the groups, times of recording and keys were. Feed every entry of the log in its
+/// order, those of `_system` included.
 class ContentDigests {
 public:
     ContentDigests();

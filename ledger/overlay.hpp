@@ -7,9 +7,9 @@
 
 namespace ledger {
 
-/// A view on another view with its own copies of the rows that were changed: linked groups, dry runs,
-/// simulations. Runs the same check and apply as the State. Dropping it is the only undo. Misses are
-/// noted in the base. The base must not change while the overlay lives. Single-threaded.
+/// A view on another view with its own copies of the rows that were changed: linked groups, dry
+/// runs, simulations. Runs the same check and apply as the State. Dropping it is the only undo.
+/// Misses are noted in the base. The base must not change while the overlay lives. Single-threaded.
 class Overlay final : public View {
 public:
     explicit Overlay(const View& base);
@@ -22,7 +22,8 @@ public:
     Lookup<LotChunk> lot_chunk(ProgramId program, MemberId id, std::uint32_t chunk) const override;
     Lookup<OrderState> order_state(ProgramId program, Seq order) const override;
     ValueLookup<Seq> seen(ProgramId program, const Hash16& hash) const override;
-    ValueLookup<MemberId> member_by_external_id(ProgramId program, const Hash16& hash) const override;
+    ValueLookup<MemberId> member_by_external_id(ProgramId program, const Hash16& hash)
+        const override;
     ValueLookup<ProfileHashes> profile(ProgramId program, MemberId id) const override;
     /// Entries applied to the overlay are not found here: the caller still holds them.
     Lookup<OwnedEntry> entry(ProgramId program, Seq seq) const override;

@@ -308,7 +308,8 @@ std::string seq_index_row_key(ProgramId program, Seq first) {
 
 std::uint64_t short_hash(const Hash16& hash) {
     std::uint64_t number = 0;
-    for (std::size_t i = 0; i < 8; ++i) number = (number << 8) | hash[i];
+    for (std::size_t i = 0; i < 8; ++i)
+        number = (number << 8) | hash[i];
     return number == 0 ? 1 : number;
 }
 
@@ -329,8 +330,10 @@ std::optional<MemberKey> parse_member_key(std::string_view key) {
 
 std::optional<ChunkKey> parse_chunk_key(std::string_view key) {
     if (key.size() != 16) return std::nullopt;
-    return ChunkKey{ProgramId{big<std::uint32_t>(key, 0)}, MemberId{big<std::uint64_t>(key, 4)},
-                    big<std::uint32_t>(key, 12)};
+    return ChunkKey{
+        ProgramId{big<std::uint32_t>(key, 0)},
+        MemberId{big<std::uint64_t>(key, 4)},
+        big<std::uint32_t>(key, 12)};
 }
 
 std::optional<SeenRowKey> parse_seen_key(std::string_view key) {
@@ -345,9 +348,10 @@ std::optional<SeqKey> parse_seq_key(std::string_view key) {
 
 std::optional<DueKey> parse_due_key(std::string_view key) {
     if (key.size() != 20) return std::nullopt;
-    return DueKey{ProgramId{big<std::uint32_t>(key, 0)},
-                  static_cast<Timestamp>(big<std::uint64_t>(key, 4) ^ kSignBit),
-                  MemberId{big<std::uint64_t>(key, 12)}};
+    return DueKey{
+        ProgramId{big<std::uint32_t>(key, 0)},
+        static_cast<Timestamp>(big<std::uint64_t>(key, 4) ^ kSignBit),
+        MemberId{big<std::uint64_t>(key, 12)}};
 }
 
 std::optional<BlindKey> parse_blind_key(std::string_view key) {
@@ -401,7 +405,8 @@ void encode_row(const Program& row, std::string& out) {
         writer.signed_number(points);
     }
     writer.number(row.shops.size());
-    for (const std::string& shop : row.shops) writer.text(shop);
+    for (const std::string& shop : row.shops)
+        writer.text(shop);
 }
 
 Result<void> decode_row(std::string_view key, std::string_view value, Program& row) {
@@ -430,7 +435,9 @@ Result<void> decode_row(std::string_view key, std::string_view value, Program& r
         for (std::uint64_t n = reader.count(); n > 0 && reader.ok(); --n) {
             const auto currency = reader.narrow<std::uint16_t>();
             const auto account = static_cast<Account>(reader.narrow<std::uint8_t>());
-            reader.require(row.accounts.emplace(std::pair(currency, account), reader.signed_number()).second);
+            reader.require(
+                row.accounts.emplace(std::pair(currency, account), reader.signed_number()).second
+            );
         }
         for (std::uint64_t n = reader.count(); n > 0 && reader.ok(); --n) {
             row.shops.emplace_back(reader.text());
@@ -443,9 +450,11 @@ void encode_row(const ApiKey& row, std::string& out) {
     writer.number(row.program.value);
     writer.bytes(row.secret_hash.data(), row.secret_hash.size());
     writer.number(row.scopes.size());
-    for (const std::string& scope : row.scopes) writer.text(scope);
+    for (const std::string& scope : row.scopes)
+        writer.text(scope);
     writer.number(row.origins.size());
-    for (const std::string& origin : row.origins) writer.text(origin);
+    for (const std::string& origin : row.origins)
+        writer.text(origin);
     writer.text(row.label);
     writer.number(row.kind);
     writer.number(row.revoked ? 1 : 0);
@@ -493,7 +502,8 @@ void encode_row(const Member& row, std::string& out) {
     writer.number(row.spilled.count);
     writer.number(row.spilled.first_live);
     writer.expiry(row.spilled.next_due);
-    for (const Lot& lot : row.lots) write_lot(writer, lot);
+    for (const Lot& lot : row.lots)
+        write_lot(writer, lot);
     writer.number(row.statement_lines);
     writer.number(row.statement_spilled);
     writer.text(row.statement_tail);
@@ -524,14 +534,18 @@ Result<void> decode_row(std::string_view key, std::string_view value, Member& ro
         row.spilled.first_live = reader.narrow<std::uint32_t>();
         row.spilled.next_due = reader.expiry();
         reader.require(row.next_lot > row.spilled.count && row.spilled.count % kChunk == 0);
-        reader.require(row.spilled.first_live >= 1 && row.spilled.first_live <= row.spilled.count + 1);
+        reader.require(
+            row.spilled.first_live >= 1 && row.spilled.first_live <= row.spilled.count + 1
+        );
         for (std::uint32_t no = row.spilled.count + 1; reader.ok() && no < row.next_lot; ++no) {
             row.lots.push_back(read_lot(reader, no));
         }
         row.statement_lines = reader.narrow<std::uint32_t>();
         row.statement_spilled = reader.narrow<std::uint32_t>();
         row.statement_tail = reader.text();
-        reader.require(row.statement_spilled <= row.statement_lines && row.statement_spilled % kChunk == 0);
+        reader.require(
+            row.statement_spilled <= row.statement_lines && row.statement_spilled % kChunk == 0
+        );
     });
     if (!decoded) return decoded.error();
     const std::optional<std::size_t> length =
@@ -544,7 +558,8 @@ Result<void> decode_row(std::string_view key, std::string_view value, Member& ro
 void encode_row(const LotChunk& row, std::string& out) {
     Writer writer(out);
     writer.number(row.lots.size());
-    for (const Lot& lot : row.lots) write_lot(writer, lot);
+    for (const Lot& lot : row.lots)
+        write_lot(writer, lot);
 }
 
 Result<void> decode_row(std::string_view key, std::string_view value, LotChunk& row) {
@@ -565,9 +580,11 @@ void encode_row(const OrderState& row, std::string& out) {
     Writer writer(out);
     writer.number(row.closed ? 1 : 0);
     writer.number(row.refunded.size());
-    for (const Points amount : row.refunded) writer.signed_number(amount);
+    for (const Points amount : row.refunded)
+        writer.signed_number(amount);
     writer.number(row.taken_back.size());
-    for (const Points amount : row.taken_back) writer.signed_number(amount);
+    for (const Points amount : row.taken_back)
+        writer.signed_number(amount);
 }
 
 Result<void> decode_row(std::string_view key, std::string_view value, OrderState& row) {
@@ -587,7 +604,8 @@ Result<void> decode_row(std::string_view key, std::string_view value, OrderState
 void encode_row(const ProfileHashes& row, std::string& out) {
     out.clear();
     out.push_back(kRowVersion);
-    for (const std::uint64_t hash : {row.external_id, row.email, row.phone, row.name, row.address}) {
+    for (const std::uint64_t hash :
+         {row.external_id, row.email, row.phone, row.name, row.address}) {
         put_big(out, hash);
     }
 }

@@ -11,10 +11,10 @@
 #include "ledger/view.hpp"
 #include "ledger/view_record.hpp"
 
-// Keys and values of the views (docs/ledger-format.md, "Views"). Keys are big-endian numbers. A value
-// is a version byte (1), then LEB128 varints (signed ones zigzag), then, for text, length and bytes.
-// Equal rows give equal bytes. Decoders accept any input: malformed is `corrupt`, another version
-// `newer_format`. Pure; any thread.
+// Keys and values of the views (docs/ledger-format.md, "Views"). Keys are big-endian numbers. A
+// value is a version byte (1), then LEB128 varints (signed ones zigzag), then, for text, length and
+// bytes. Equal rows give equal bytes. Decoders accept any input: malformed is `corrupt`, another
+// version `newer_format`. Pure; any thread.
 namespace ledger {
 
 inline constexpr char kRowVersion = 1;
@@ -31,22 +31,40 @@ inline constexpr char kRowVersion = 1;
 [[nodiscard]] std::string due_row_key(ProgramId program, Timestamp when, MemberId member);
 [[nodiscard]] std::string external_id_row_key(ProgramId program, const Hash16& hash);
 [[nodiscard]] std::string profile_row_key(ProgramId program, MemberId member);
-/// `kind` is email or phone. Only the first 8 bytes of the hash are in the key (as in ProfileHashes),
-/// so that a changed profile can erase its old row without knowing the rest.
+/// `kind` is email or phone. Only the first 8 bytes of the hash are in the key (as in
+/// ProfileHashes), so that a changed profile can erase its old row without knowing the rest.
 [[nodiscard]] std::string contact_row_key(
     ProgramId program, BlindKind kind, std::uint64_t hash, MemberId member
 );
-/// All members with that e-mail or phone: scan `blind` with this prefix, parse_contact_key each key.
+/// All members with that e-mail or phone: scan `blind` with this prefix, parse_contact_key each
+/// key.
 [[nodiscard]] std::string contact_row_prefix(ProgramId program, BlindKind kind, std::uint64_t hash);
 [[nodiscard]] std::string seq_index_row_key(ProgramId program, Seq first);
 /// The first 8 bytes of a hash as ProfileHashes keeps them (never 0).
 [[nodiscard]] std::uint64_t short_hash(const Hash16& hash);
 
-struct MemberKey { ProgramId program; MemberId member; };
-struct ChunkKey { ProgramId program; MemberId member; std::uint32_t chunk = 0; };
-struct SeenRowKey { ProgramId program; Hash16 hash{}; };
-struct SeqKey { ProgramId program; Seq seq; };
-struct DueKey { ProgramId program; Timestamp when = 0; MemberId member; };
+struct MemberKey {
+    ProgramId program;
+    MemberId member;
+};
+struct ChunkKey {
+    ProgramId program;
+    MemberId member;
+    std::uint32_t chunk = 0;
+};
+struct SeenRowKey {
+    ProgramId program;
+    Hash16 hash{};
+};
+struct SeqKey {
+    ProgramId program;
+    Seq seq;
+};
+struct DueKey {
+    ProgramId program;
+    Timestamp when = 0;
+    MemberId member;
+};
 struct BlindKey {
     BlindKind kind = BlindKind::external_id;
     ProgramId program;
@@ -66,7 +84,10 @@ struct BlindKey {
 // Values. encode_* replaces `out`.
 
 /// Where a log value begins: group and part.
-struct SeqIndex { GroupId group; std::uint16_t part = 0; };
+struct SeqIndex {
+    GroupId group;
+    std::uint16_t part = 0;
+};
 
 void encode_row(const Program& row, std::string& out);
 void encode_row(const ApiKey& row, std::string& out);
@@ -80,24 +101,33 @@ void encode_row(const SeqIndex& row, std::string& out);
 /// The value of rows whose key says all (`due`, e-mail, phone).
 void encode_empty_row(std::string& out);
 
-// Errors of all: newer_format, corrupt. `row` is unspecified after an error. Ids that are in the key
-// are not in the value: `Program::id`, `ApiKey::id`, `Member::id`, Lot::no are filled from the key.
+// Errors of all: newer_format, corrupt. `row` is unspecified after an error. Ids that are in the
+// key are not in the value: `Program::id`, `ApiKey::id`, `Member::id`, Lot::no are filled from the
+// key.
 
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, Program& row);
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, ApiKey& row);
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, Member& row);
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, LotChunk& row);
-[[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, OrderState& row);
-[[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, ProfileHashes& row);
+[[nodiscard]] Result<void> decode_row(
+    std::string_view key, std::string_view value, OrderState& row
+);
+[[nodiscard]] Result<void> decode_row(
+    std::string_view key, std::string_view value, ProfileHashes& row
+);
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, Seq& seen);
-[[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, MemberId& member);
+[[nodiscard]] Result<void> decode_row(
+    std::string_view key, std::string_view value, MemberId& member
+);
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, SeqIndex& row);
 
 /// Any row of any family: is it one that this release could have written?
-[[nodiscard]] Result<void> check_row(ViewFamily family, std::string_view key, std::string_view value);
+[[nodiscard]] Result<void> check_row(
+    ViewFamily family, std::string_view key, std::string_view value
+);
 
-// Statement lines are packed one after another: length (varint), then the fields. They are written in
-// full, so that the oldest can be moved to a chunk by copying bytes.
+// Statement lines are packed one after another: length (varint), then the fields. They are written
+// in full, so that the oldest can be moved to a chunk by copying bytes.
 
 void pack_line(const StatementLine& line, std::string& out);
 /// The length of the first `count` lines in bytes; nullopt if there are fewer.

@@ -13,7 +13,8 @@ const Wallet* Member::wallet(std::uint16_t currency) const {
 
 void Member::refresh_due() {
     due = spilled.next_due;
-    for (const Lot& lot : lots) due = std::min(due, lot.next_due());
+    for (const Lot& lot : lots)
+        due = std::min(due, lot.next_due());
 }
 
 const Lot* Member::inline_lot(std::uint32_t no) const {

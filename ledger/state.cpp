@@ -57,7 +57,9 @@ struct MemberTraits {
 };
 
 template <typename Row>
-void save_row(CheckpointClock& clock, ViewFamily family, std::string key, bool present, const Row& row) {
+void save_row(
+    CheckpointClock& clock, ViewFamily family, std::string key, bool present, const Row& row
+) {
     ViewRecord& record = clock.record(family);
     record.key = std::move(key);
     record.erase = !present;
@@ -180,8 +182,8 @@ struct SeenGeneration {
     }
 };
 
-/// Statement chunks and e-mail/phone look-ups made in one epoch. Written, never changed: only readers
-/// that need what views/ do not have yet ask for them.
+/// Statement chunks and e-mail/phone look-ups made in one epoch. Written, never changed: only
+/// readers that need what views/ do not have yet ask for them.
 struct SideGeneration {
     struct ContactKey {
         std::uint32_t program = 0;
@@ -212,9 +214,8 @@ struct SideGeneration {
             const ContactKey& key = contact_at->first;
             ViewRecord& record = clock.record(ViewFamily::blind);
             record.erase = contact_at->second;
-            record.key = contact_row_key(
-                ProgramId{key.program}, key.kind, key.hash, MemberId{key.member}
-            );
+            record.key =
+                contact_row_key(ProgramId{key.program}, key.kind, key.hash, MemberId{key.member});
             if (!record.erase) encode_empty_row(record.value);
         }
     }
@@ -229,7 +230,8 @@ struct SideGeneration {
             lines.erase(line_order.front());
             line_order.pop_front();
         }
-        for (int n = 0; n < 4 && !contacts.empty(); ++n) contacts.erase(contacts.begin());
+        for (int n = 0; n < 4 && !contacts.empty(); ++n)
+            contacts.erase(contacts.begin());
         return !line_order.empty() || !contacts.empty();
     }
 };
@@ -336,9 +338,7 @@ struct State::Impl final : RowWriter {
         program.shops.emplace_back(shop);
         known.emplace(shop);
     }
-    ApiKey& change_api_key(std::uint64_t id) override {
-        return api_keys.change({0, 0, id}).row;
-    }
+    ApiKey& change_api_key(std::uint64_t id) override { return api_keys.change({0, 0, id}).row; }
     Member& create_member(ProgramId program, MemberId id) override {
         return members.change(member_key(program, id)).row.member;
     }
@@ -493,7 +493,8 @@ struct State::Impl final : RowWriter {
             programs.insert(key, std::move(row), true);
         }
         auto& known = shops[id->value];
-        for (const std::string& shop : programs.find(key)->row.shops) known.emplace(shop);
+        for (const std::string& shop : programs.find(key)->row.shops)
+            known.emplace(shop);
         return {};
     }
 
@@ -605,19 +606,15 @@ Lookup<Member> State::member(ProgramId program, MemberId id) const {
 }
 
 Lookup<LotChunk> State::lot_chunk(ProgramId program, MemberId id, std::uint32_t chunk) const {
-    return impl_->lookup(
-        impl_->chunks, {program.value, chunk, id.value}, ViewFamily::lot, [&] {
-            return chunk_row_key(program, id, chunk);
-        }
-    );
+    return impl_->lookup(impl_->chunks, {program.value, chunk, id.value}, ViewFamily::lot, [&] {
+        return chunk_row_key(program, id, chunk);
+    });
 }
 
 Lookup<OrderState> State::order_state(ProgramId program, Seq order) const {
-    return impl_->lookup(
-        impl_->orders, {program.value, 0, order.value}, ViewFamily::rev, [&] {
-            return order_row_key(program, order);
-        }
-    );
+    return impl_->lookup(impl_->orders, {program.value, 0, order.value}, ViewFamily::rev, [&] {
+        return order_row_key(program, order);
+    });
 }
 
 ValueLookup<Seq> State::seen(ProgramId program, const Hash16& hash) const {
@@ -653,8 +650,8 @@ Misses& State::misses() const {
 }
 
 void State::look_ahead(std::span<const LookAhead> commands) const {
-    // Each pass touches what the pass before made known. The look-ups of one pass do not depend on each
-    // other, so the processor has several of them under way.
+    // Each pass touches what the pass before made known. The look-ups of one pass do not depend on
+    // each other, so the processor has several of them under way.
     std::vector<std::pair<ProgramId, MemberId>>& members = impl_->ahead_members;
     std::vector<const Member*>& rows = impl_->ahead_rows;
     members.clear();
@@ -664,7 +661,8 @@ void State::look_ahead(std::span<const LookAhead> commands) const {
             if (key != nullptr) impl_->seen_by(command.program, *key);
         }
         if (command.external_id == nullptr) continue;
-        const ValueLookup<MemberId> id = member_by_external_id(command.program, *command.external_id);
+        const ValueLookup<MemberId> id =
+            member_by_external_id(command.program, *command.external_id);
         if (!id.found()) continue;
         members.emplace_back(command.program, id.value);
         if (command.profile) profile(command.program, id.value);
@@ -674,7 +672,8 @@ void State::look_ahead(std::span<const LookAhead> commands) const {
         if (!row.found()) continue;
         rows.push_back(row.row);
         const auto* bytes = reinterpret_cast<const char*>(row.row);
-        for (std::size_t at = 0; at < sizeof(Member); at += 64) __builtin_prefetch(bytes + at, 1);
+        for (std::size_t at = 0; at < sizeof(Member); at += 64)
+            __builtin_prefetch(bytes + at, 1);
     }
     for (const Member* row : rows) {
         __builtin_prefetch(row->lots.data() + row->lots.size(), 1);
@@ -739,7 +738,8 @@ void State::append(ViewRecord record) {
 void State::cut(GroupId group) {
     Impl& impl = *impl_;
     INVARIANT(!impl.clock.running);
-    while (impl.retiring) impl.retire_step();  // usually done long before
+    while (impl.retiring)
+        impl.retire_step();  // usually done long before
     std::size_t rows = impl.appended.size() + impl.side[impl.current].line_order.size() +
                        impl.side[impl.current].contacts.size();
     impl.for_each_table([&rows](auto& table) { rows += table.dirty(); });
@@ -850,9 +850,8 @@ MemberHistory State::history(ProgramId program, MemberId id) const {
     return history;
 }
 
-std::vector<MemberId> State::recent_by_blind(
-    ProgramId program, BlindKind kind, const Hash16& hash
-) const {
+std::vector<MemberId> State::recent_by_blind(ProgramId program, BlindKind kind, const Hash16& hash)
+    const {
     const SideGeneration::ContactKey from{program.value, kind, short_hash(hash), 0};
     std::vector<MemberId> found;
     for (std::size_t i = 0; i < 2; ++i) {

@@ -107,8 +107,7 @@ private:
         const bool first = part.version == 1;
         Program& program = rows_.change_program(part.program);
         if (first) program.name = part.program_id;
-        program.versions.push_back(
-            {part.version, entry_.seq, part.content_hash, entry_.recorded_at}
+        program.versions.push_back({part.version, entry_.seq, part.content_hash, entry_.recorded_at}
         );
         if (first) rows_.name_program(part.program, part.program_id);
     }
@@ -148,7 +147,8 @@ private:
         OrderState& order = rows_.change_order(entry_.program, linked(entry_, LinkKind::original));
         if (refund.cancel) order.closed = true;
         if (order.refunded.size() < refund.taken.size()) order.refunded.resize(refund.taken.size());
-        for (std::size_t i = 0; i < refund.taken.size(); ++i) order.refunded[i] += refund.taken[i];
+        for (std::size_t i = 0; i < refund.taken.size(); ++i)
+            order.refunded[i] += refund.taken[i];
         std::size_t award = 0;
         for (const RuleOutcome& outcome : entry_.event.rules) {
             if (outcome.code != RuleCode::refunded) continue;

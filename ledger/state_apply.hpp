@@ -10,8 +10,8 @@
 // What an entry does to rows, written once for the State and its overlays.
 namespace ledger {
 
-/// Rows that apply changes. Every `change_*` answers a row that is dirty from now on; the reference is
-/// valid until the next call.
+/// Rows that apply changes. Every `change_*` answers a row that is dirty from now on; the reference
+/// is valid until the next call.
 class RowWriter {
 public:
     virtual ~RowWriter() = default;

@@ -93,7 +93,8 @@ private:
         const ProgramVersionPart& part = entry_.program_version;
         const Program* target = view_.program(part.program);
         const std::size_t before = target == nullptr ? 0 : target->versions.size();
-        if (part.program == kSystemProgram || part.version != before + 1) return wrong("version number");
+        if (part.program == kSystemProgram || part.version != before + 1)
+            return wrong("version number");
         const Program* named = view_.program_by_name(part.program_id);
         if (part.program_id.empty() || named != target) return wrong("program id");
         return {};
@@ -151,7 +152,8 @@ private:
         for (std::size_t i = 0; i < entry_.lots.size(); ++i) {
             const LotGrant& grant = entry_.lots[i];
             std::uint32_t expected = next_lot(grant.member);
-            for (std::size_t k = 0; k < i; ++k) expected += entry_.lots[k].member == grant.member;
+            for (std::size_t k = 0; k < i; ++k)
+                expected += entry_.lots[k].member == grant.member;
             if (grant.lot != expected) return wrong("lot number");
             if (grant.amount <= 0 || !fits_wire(grant.amount)) return wrong("lot amount");
             WalletChange& change = change_of(grant.member, grant.currency);
@@ -190,8 +192,11 @@ private:
         for (std::size_t i = 0; i < sorted.size();) {
             const Allocation& first = sorted[i];
             Points taken = 0;
-            for (; i < sorted.size() && sorted[i].member == first.member && sorted[i].lot == first.lot; ++i) {
-                if (sorted[i].amount == 0 || !add_to(taken, sorted[i].amount)) return wrong("allocation");
+            for (; i < sorted.size() && sorted[i].member == first.member &&
+                   sorted[i].lot == first.lot;
+                 ++i) {
+                if (sorted[i].amount == 0 || !add_to(taken, sorted[i].amount))
+                    return wrong("allocation");
             }
             if (Result<void> r = take(first.member, first.lot, taken); !r) return r;
         }
@@ -206,8 +211,9 @@ private:
             return wrong("lot cannot give or hold that much");
         }
         WalletChange& change = change_of(member, lot->currency);
-        const bool active = lot->active() || std::binary_search(activated_.begin(), activated_.end(),
-                                                                std::pair(member, no));
+        const bool active =
+            lot->active() ||
+            std::binary_search(activated_.begin(), activated_.end(), std::pair(member, no));
         (active ? change.available : change.pending) -= taken;
         return {};
     }
@@ -244,7 +250,8 @@ private:
         }
         if (after.debt > 0 && after.available > 0) return wrong("debt beside available points");
         // With several members the entry does not say who was paid by `issued`.
-        if (one_member() && after.lifetime_earned != before.lifetime_earned - sum_of(after.currency).issued) {
+        if (one_member() &&
+            after.lifetime_earned != before.lifetime_earned - sum_of(after.currency).issued) {
             return wrong("lifetime earned");
         }
         return {};
@@ -297,8 +304,14 @@ private:
     [[nodiscard]] std::optional<Lot> granted_lot(MemberId member, std::uint32_t no) const {
         for (const LotGrant& grant : entry_.lots) {
             if (grant.member != member || grant.lot != no) continue;
-            return Lot{no, grant.currency, grant.amount, grant.amount, grant.activates_at,
-                       grant.expires_at, entry_.seq};
+            return Lot{
+                no,
+                grant.currency,
+                grant.amount,
+                grant.amount,
+                grant.activates_at,
+                grant.expires_at,
+                entry_.seq};
         }
         return std::nullopt;
     }

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -10,6 +9,8 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_map.hpp>
 
 #include "ledger/base/invariant.hpp"
 #include "ledger/row_codec.hpp"
@@ -76,7 +77,8 @@ public:
     template <typename Visit>
     void for_each(Visit visit) const {
         for (const Part& part : parts_) {
-            for (const auto& [key, value] : part) visit(key, value);
+            for (const auto& [key, value] : part)
+                visit(key, value);
         }
     }
 
@@ -223,7 +225,8 @@ public:
     }
     template <typename Visit>
     void for_each(Visit visit) const {
-        for (const RowSlot* slot : ring_) visit(*slot);
+        for (const RowSlot* slot : ring_)
+            visit(*slot);
     }
 
 private:

@@ -9,7 +9,9 @@ namespace ledger {
 namespace {
 
 Error missing_row(ViewFamily family) {
-    return make_error(ErrorCode::corrupt, "a row of view " + std::string(name(family)) + " is missing");
+    return make_error(
+        ErrorCode::corrupt, "a row of view " + std::string(name(family)) + " is missing"
+    );
 }
 
 const std::string* find_chunk(
@@ -88,8 +90,8 @@ Result<Balance> Statement::balance_at_time(std::uint16_t currency, Timestamp at)
     });
 }
 
-/// Lines are in ledger order, so those `included` are a prefix: finds its last block by bisection, then
-/// walks back to the currency.
+/// Lines are in ledger order, so those `included` are a prefix: finds its last block by bisection,
+/// then walks back to the currency.
 Result<Balance> Statement::balance_before(
     std::uint16_t currency, const std::function<bool(const StatementLine&)>& included
 ) const {
@@ -98,8 +100,8 @@ Result<Balance> Statement::balance_before(
     none.member = member.id;
     none.currency = currency;
     const std::uint32_t tail = member.statement_spilled / kChunk;
-    std::uint32_t low = 0;           // blocks before it begin with an included line
-    std::uint32_t high = tail + 1;   // blocks from it on do not
+    std::uint32_t low = 0;          // blocks before it begin with an included line
+    std::uint32_t high = tail + 1;  // blocks from it on do not
     while (low < high) {
         const std::uint32_t middle = low + (high - low) / 2;
         Result<std::string> packed = chunk(middle);
@@ -147,11 +149,19 @@ Result<std::vector<Lot>> Statement::live_lots() const {
         if (!value) continue;  // dropped: its lots are all used up
         LotChunk chunk;
         if (Result<void> decoded = decode_row(key, *value, chunk); !decoded) return decoded.error();
-        std::copy_if(chunk.lots.begin(), chunk.lots.end(), std::back_inserter(lots),
-                     [](const Lot& lot) { return lot.live(); });
+        std::copy_if(
+            chunk.lots.begin(),
+            chunk.lots.end(),
+            std::back_inserter(lots),
+            [](const Lot& lot) { return lot.live(); }
+        );
     }
-    std::copy_if(member.lots.begin(), member.lots.end(), std::back_inserter(lots),
-                 [](const Lot& lot) { return lot.live(); });
+    std::copy_if(
+        member.lots.begin(),
+        member.lots.end(),
+        std::back_inserter(lots),
+        [](const Lot& lot) { return lot.live(); }
+    );
     return lots;
 }
 

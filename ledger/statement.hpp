@@ -49,8 +49,8 @@ public:
     Statement(const MemberHistory& history, const RowReader& reader)
         : history_(history), reader_(reader) {}
 
-    /// Lines older than line `before` (nullopt: all), newest first, at most `limit`, of one currency
-    /// or of all.
+    /// Lines older than line `before` (nullopt: all), newest first, at most `limit`, of one
+    /// currency or of all.
     [[nodiscard]] Result<StatementPage> page(
         std::optional<std::uint32_t> before,
         std::size_t limit,

@@ -19,7 +19,8 @@ WalletPlan::WalletPlan(
     if (!found.found()) return;
     row_ = found.row;
     next_lot_ = row_->next_lot;
-    for (const Wallet& wallet : row_->wallets) wallets_.push_back({wallet, false});
+    for (const Wallet& wallet : row_->wallets)
+        wallets_.push_back({wallet, false});
 }
 
 PlanOutcome WalletPlan::settle() {
@@ -187,9 +188,10 @@ WalletPlan::ScratchWallet& WalletPlan::scratch(std::uint16_t currency) {
 
 WalletPlan::ScratchLot* WalletPlan::find_lot(std::uint32_t no) {
     const auto at = std::lower_bound(
-        lots_.begin(), lots_.end(), no, [](const ScratchLot& lot, std::uint32_t wanted) {
-            return lot.no < wanted;
-        }
+        lots_.begin(),
+        lots_.end(),
+        no,
+        [](const ScratchLot& lot, std::uint32_t wanted) { return lot.no < wanted; }
     );
     return at == lots_.end() || at->no != no ? nullptr : &*at;
 }
@@ -200,8 +202,14 @@ void WalletPlan::load_inline() {
     if (row_ != nullptr) {
         for (const Lot& lot : row_->lots) {
             if (!lot.live()) continue;
-            lots_.push_back({lot.no, lot.currency, lot.active(), lot.remaining, lot.activates_at,
-                             lot.expires_at});
+            lots_.push_back(
+                {lot.no,
+                 lot.currency,
+                 lot.active(),
+                 lot.remaining,
+                 lot.activates_at,
+                 lot.expires_at}
+            );
         }
     }
     // Lots that this entry granted before anybody looked at the list; allocations of the entry
@@ -215,8 +223,14 @@ void WalletPlan::load_inline() {
             }
         }
         if (remaining == 0) continue;
-        lots_.push_back({grant.lot, grant.currency, grant.activates_at == 0, remaining,
-                         grant.activates_at, grant.expires_at});
+        lots_.push_back(
+            {grant.lot,
+             grant.currency,
+             grant.activates_at == 0,
+             remaining,
+             grant.activates_at,
+             grant.expires_at}
+        );
     }
 }
 
@@ -231,8 +245,14 @@ bool WalletPlan::load_spilled() {
         if (!chunk.found()) continue;
         for (const Lot& lot : chunk.row->lots) {
             if (!lot.live()) continue;
-            older.push_back({lot.no, lot.currency, lot.active(), lot.remaining, lot.activates_at,
-                             lot.expires_at});
+            older.push_back(
+                {lot.no,
+                 lot.currency,
+                 lot.active(),
+                 lot.remaining,
+                 lot.activates_at,
+                 lot.expires_at}
+            );
         }
     }
     if (!complete) return false;

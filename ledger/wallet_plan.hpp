@@ -1,8 +1,9 @@
 #pragma once
 
-#include <boost/container/small_vector.hpp>
 #include <cstdint>
 #include <string_view>
+
+#include <boost/container/small_vector.hpp>
 
 #include "ledger/base/clock.hpp"
 #include "ledger/base/ids.hpp"
@@ -27,7 +28,7 @@ enum class PlanOutcome : std::uint8_t {
     done,
     needs_rows,           ///< View::misses() names what to fetch; drop the entry and decide again
     insufficient_points,  ///< nothing was recorded by this operation
-    invalid_amount,       ///< a result would leave +-(2^53 - 1); nothing was recorded by this operation
+    invalid_amount,  ///< a result would leave +-(2^53 - 1); nothing was recorded by this operation
 };
 
 /// A scratch view of one member's wallets and lots for one entry. Operations record activations,
@@ -40,14 +41,16 @@ enum class PlanOutcome : std::uint8_t {
 class WalletPlan {
 public:
     /// A member above Program::last_member is new: its wallets are empty and no row is looked for.
-    WalletPlan(const View& view, ProgramId program, MemberId member, Timestamp recorded_at, Entry& entry);
+    WalletPlan(
+        const View& view, ProgramId program, MemberId member, Timestamp recorded_at, Entry& entry
+    );
 
     /// Activations and expiries due at `recorded_at`, in order (when, activation first, lot). A
     /// member without anything due: nothing is recorded. done, needs_rows.
     PlanOutcome settle();
 
-    /// One lot of `amount` > 0 paid by the system account `source`. `activates_at` 0 or already due:
-    /// active at once, and debt is repaid first. A lot that is expired already is granted and
+    /// One lot of `amount` > 0 paid by the system account `source`. `activates_at` 0 or already
+    /// due: active at once, and debt is repaid first. A lot that is expired already is granted and
     /// expired in the same entry and repays nothing. done, needs_rows, invalid_amount.
     PlanOutcome grant(
         std::uint16_t currency,
@@ -87,6 +90,7 @@ public:
     [[nodiscard]] bool touched() const;
     /// The member's row; null for a new member, or if it is missing in RAM.
     [[nodiscard]] const Member* row() const { return row_; }
+
 private:
     struct ScratchWallet {
         Wallet wallet;
@@ -117,7 +121,9 @@ private:
     void activate(ScratchLot& lot);
     void expire(ScratchLot& lot);
     void take(ScratchLot& lot, Points amount, Purpose purpose);
-    Points take_in_order(std::uint16_t currency, Points amount, std::uint32_t except, Purpose purpose);
+    Points take_in_order(
+        std::uint16_t currency, Points amount, std::uint32_t except, Purpose purpose
+    );
     void repay(ScratchLot& lot);
     void post(Account account, std::uint16_t currency, Points amount);
     [[nodiscard]] bool system_fits(Account account, std::uint16_t currency, Points amount) const;

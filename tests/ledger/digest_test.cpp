@@ -8,7 +8,8 @@ namespace {
 
 Hash32 content(const TestLedger& ledger) {
     ContentDigests digests;
-    for (const auto& [entry, blind] : ledger.entries()) digests.add(entry);
+    for (const auto& [entry, blind] : ledger.entries())
+        digests.add(entry);
     const std::vector<ContentDigests::Named> all = digests.digests();
     REQUIRE(all.size() == 1);
     REQUIRE(all[0].name == "shop");
@@ -35,13 +36,13 @@ void tell(TestLedger& ledger, const Story& story) {
         if (story.settle_alone) ledger.settle(member);
         const std::string id = std::string(story.event_prefix) + std::to_string(++number);
         REQUIRE(ledger.plan(EntryKind::event, member, [&](WalletPlan& plan, Entry& entry) {
-                    entry.has_event = true;
-                    entry.occurred_at = kStart + number;
-                    entry.event.source = "//shop/test";
-                    entry.event.id = ledger.keep(id);
-                    entry.event.program_version = 1;
-                    return plan.grant(0, amount, Account::issued, 0, number == 1 ? expires : kNever);
-                }) == PlanOutcome::done);
+            entry.has_event = true;
+            entry.occurred_at = kStart + number;
+            entry.event.source = "//shop/test";
+            entry.event.id = ledger.keep(id);
+            entry.event.program_version = 1;
+            return plan.grant(0, amount, Account::issued, 0, number == 1 ? expires : kNever);
+        }) == PlanOutcome::done);
         if (story.alias) {
             Entry alias = ledger.next(kProgram, EntryKind::alias);
             alias.links.push_back({LinkKind::original, Seq{alias.seq.value - 1}});
@@ -82,7 +83,8 @@ TEST_CASE("content digest: when an expiry was recorded does not matter", "[ledge
 TEST_CASE("state digest: any changed row changes it and derived rows do not count", "[ledger]") {
     TestLedger ledger;
     const MemberId member = ledger.new_member();
-    for (int n = 0; n < 40; ++n) ledger.earn(member, 1 + n, 0, ledger.now() + kMicrosPerDay + n);
+    for (int n = 0; n < 40; ++n)
+        ledger.earn(member, 1 + n, 0, ledger.now() + kMicrosPerDay + n);
     Entry claim = ledger.next(kProgram, EntryKind::ignored);
     claim.has_key_hash = true;
     claim.key_hash = hash_of(1);

@@ -21,7 +21,8 @@
 
 namespace test_ledger {
 
-using namespace ledger;  // NOLINT(google-build-using-namespace): a fixture of this folder's tests only
+using namespace ledger;  // NOLINT(google-build-using-namespace): a fixture of this folder's tests
+                         // only
 
 inline constexpr ProgramId kProgram{1};
 inline constexpr Timestamp kStart = 1'700'000'000 * kMicrosPerSecond;
@@ -37,8 +38,8 @@ inline Hash16 hash_of(std::uint64_t number) {
     return hash;
 }
 
-/// A ledger without a log: a State, its views as a map, and the entries since the views' group. Strings
-/// given to entries must outlive it (literals, or `keep`).
+/// A ledger without a log: a State, its views as a map, and the entries since the views' group.
+/// Strings given to entries must outlive it (literals, or `keep`).
 class TestLedger {
 public:
     explicit TestLedger(std::size_t memory_bytes_max = std::size_t{1} << 30)
@@ -70,7 +71,8 @@ public:
 
     /// Checks and applies; the entry joins the log.
     void commit(const Entry& entry, const BlindHashes* blind = nullptr) {
-        while (!state_->prepared(entry)) fetch();
+        while (!state_->prepared(entry))
+            fetch();
         const Result<void> legal = state_->check(entry);
         INFO((legal ? std::string() : legal.error().detail));
         REQUIRE(legal);
@@ -88,10 +90,12 @@ public:
     }
 
     /// Settles, runs `operate` and commits what came of it as an entry of `kind` (as `rejected` if
-    /// points are short). Fetches rows and decides again as often as RAM lacks some. Nothing recorded:
-    /// no entry.
+    /// points are short). Fetches rows and decides again as often as RAM lacks some. Nothing
+    /// recorded: no entry.
     PlanOutcome plan(
-        EntryKind kind, MemberId member, const std::function<PlanOutcome(WalletPlan&, Entry&)>& operate
+        EntryKind kind,
+        MemberId member,
+        const std::function<PlanOutcome(WalletPlan&, Entry&)>& operate
     ) {
         for (;;) {
             Entry entry = next(kProgram, kind);
@@ -176,7 +180,8 @@ public:
     const Entry& last() const { return last_; }
 
     Member member(MemberId id) {
-        while (state_->member(kProgram, id).missing()) fetch();
+        while (state_->member(kProgram, id).missing())
+            fetch();
         const Lookup<Member> found = state_->member(kProgram, id);
         REQUIRE(found.found());
         return *found.row;
@@ -246,7 +251,8 @@ public:
         const auto entries = std::move(log_);
         log_.clear();
         const bool kept = std::exchange(keep_history_, false);
-        for (const auto& [entry, blind] : entries) commit(entry, &blind);
+        for (const auto& [entry, blind] : entries)
+            commit(entry, &blind);
         keep_history_ = kept;
     }
 

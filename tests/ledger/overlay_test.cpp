@@ -55,7 +55,8 @@ TEST_CASE("overlay: a linked group is decided on its own earlier entries", "[led
 TEST_CASE("overlay: dropping it undoes everything", "[ledger]") {
     TestLedger ledger;
     const MemberId member = ledger.new_member();
-    for (int n = 0; n < 40; ++n) ledger.earn(member, 10);
+    for (int n = 0; n < 40; ++n)
+        ledger.earn(member, 10);
     const Hash32 before = ledger.digest();
     Overlay overlay(ledger.state());
     Entry entry = ledger.next(kProgram, EntryKind::adjust);

@@ -8,7 +8,8 @@
 
 using namespace test_ledger;
 
-// Random histories against a model that keeps every lot in one list and sums up whenever it is asked.
+// Random histories against a model that keeps every lot in one list and sums up whenever it is
+// asked.
 namespace {
 
 struct ModelLot {
@@ -74,11 +75,18 @@ public:
     }
 
     void grant(
-        std::uint16_t currency, Points amount, Timestamp activates_at, Timestamp expires_at, Timestamp now, bool earned
+        std::uint16_t currency,
+        Points amount,
+        Timestamp activates_at,
+        Timestamp expires_at,
+        Timestamp now,
+        bool earned
     ) {
         if (earned) lifetime[currency] += amount;
         const auto no = static_cast<std::uint32_t>(lots.size() + 1);
-        lots.push_back({no, currency, amount, amount, activates_at <= now ? 0 : activates_at, expires_at});
+        lots.push_back(
+            {no, currency, amount, amount, activates_at <= now ? 0 : activates_at, expires_at}
+        );
         if (expires_at <= now) {
             lots.back().remaining = 0;
         } else if (lots.back().activates_at == 0) {
@@ -92,8 +100,12 @@ public:
         while (taken < amount) {
             ModelLot* best = nullptr;
             for (ModelLot& lot : lots) {
-                if (lot.currency != currency || lot.activates_at != 0 || lot.remaining == 0 || lot.no == except) continue;
-                if (best == nullptr || std::tie(lot.expires_at, lot.no) < std::tie(best->expires_at, best->no)) best = &lot;
+                if (lot.currency != currency || lot.activates_at != 0 || lot.remaining == 0 ||
+                    lot.no == except)
+                    continue;
+                if (best == nullptr ||
+                    std::tie(lot.expires_at, lot.no) < std::tie(best->expires_at, best->no))
+                    best = &lot;
             }
             if (best == nullptr) break;
             const Points x = std::min(best->remaining, amount - taken);
@@ -108,7 +120,8 @@ public:
         const Points from_own = own == nullptr ? 0 : std::min(own->remaining, amount);
         Points others = 0;
         for (const ModelLot& lot : lots) {
-            if (lot.currency == currency && lot.activates_at == 0 && lot.no != no) others += lot.remaining;
+            if (lot.currency == currency && lot.activates_at == 0 && lot.no != no)
+                others += lot.remaining;
         }
         if (policy == NegativePolicy::forbid && from_own + others < amount) return false;
         if (own != nullptr) own->remaining -= from_own;
@@ -180,7 +193,8 @@ private:
         const Points points = amount();
         const Timestamp activates_at = below(3) == 0 ? ledger_.now() + random_time() : 0;
         const Timestamp expires_at =
-            below(3) == 0 ? kNever : ledger_.now() + 30 * random_time() - static_cast<Timestamp>(below(100));
+            below(3) == 0 ? kNever
+                          : ledger_.now() + 30 * random_time() - static_cast<Timestamp>(below(100));
         model.settle(ledger_.now());
         model.grant(currency, points, activates_at, expires_at, ledger_.now(), true);
         REQUIRE(ledger_.earn(id, points, activates_at, expires_at, currency) == model.lots.size());
@@ -191,9 +205,9 @@ private:
         model.settle(ledger_.now());
         model.grant(currency, points, 0, kNever, ledger_.now(), false);
         REQUIRE(ledger_.plan(EntryKind::adjust, id, [&](WalletPlan& plan, Entry& entry) {
-                    entry.adjustment = {currency, points, "goodwill", true, false};
-                    return plan.grant(currency, points, Account::adjusted, 0, kNever);
-                }) == PlanOutcome::done);
+            entry.adjustment = {currency, points, "goodwill", true, false};
+            return plan.grant(currency, points, Account::adjusted, 0, kNever);
+        }) == PlanOutcome::done);
     }
 
     void burn(MemberId id, ModelMember& model, std::uint16_t currency) {
@@ -212,12 +226,17 @@ private:
         std::uint32_t lot = 0;
         if (!model.lots.empty() && below(8) != 0) {
             // Mostly young lots, now and then any.
-            const std::uint64_t span = below(4) == 0 ? model.lots.size() : std::min<std::uint64_t>(40, model.lots.size());
+            const std::uint64_t span =
+                below(4) == 0 ? model.lots.size() : std::min<std::uint64_t>(40, model.lots.size());
             lot = static_cast<std::uint32_t>(model.lots.size() - below(span));
             currency = model.lots[lot - 1].currency;
         }
         const auto policy = static_cast<NegativePolicy>(below(4));
-        const Points points = lot == 0 ? amount() : 1 + static_cast<Points>(below(static_cast<std::uint64_t>(model.lots[lot - 1].amount)));
+        const Points points =
+            lot == 0 ? amount()
+                     : 1 + static_cast<Points>(
+                               below(static_cast<std::uint64_t>(model.lots[lot - 1].amount))
+                           );
         model.settle(ledger_.now());
         const bool done = model.take_back(currency, points, lot, policy);
         REQUIRE(
@@ -323,7 +342,8 @@ private:
             Points members = 0;
             for (const auto& [id, model] : members_) {
                 members += model.available(currency) + model.pending(currency);
-                if (const auto debt = model.debt.find(currency); debt != model.debt.end()) members -= debt->second;
+                if (const auto debt = model.debt.find(currency); debt != model.debt.end())
+                    members -= debt->second;
             }
             Points system = 0;
             for (const auto& [account, points] : ledger_.state().program(kProgram)->accounts) {
@@ -359,7 +379,8 @@ TEST_CASE("ledger: random histories agree with a naive model", "[ledger][propert
 
 TEST_CASE("ledger: views and a replay of the whole log have one digest", "[ledger][property]") {
     History history(test_support::seed(), 0, true);
-    for (int n = 0; n < 3'000; ++n) history.step();
+    for (int n = 0; n < 3'000; ++n)
+        history.step();
     const Hash32 expected = history.ledger().digest();
 
     TestLedger replay;

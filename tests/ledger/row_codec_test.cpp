@@ -67,8 +67,10 @@ std::string encoded_again(ViewFamily family, const std::string& key, const std::
         case ViewFamily::rev: return again<OrderState>(key, value);
         case ViewFamily::seqidx: return again<SeqIndex>(key, value);
         case ViewFamily::blind:
-            if (parse_blind_key(key)->kind == BlindKind::external_id) return again<MemberId>(key, value);
-            if (parse_blind_key(key)->kind == BlindKind::profile) return again<ProfileHashes>(key, value);
+            if (parse_blind_key(key)->kind == BlindKind::external_id)
+                return again<MemberId>(key, value);
+            if (parse_blind_key(key)->kind == BlindKind::profile)
+                return again<ProfileHashes>(key, value);
             return value;
         default: return value;
     }
@@ -87,8 +89,15 @@ TEST_CASE("row codec: every row decodes and encodes to the same bytes", "[ledger
         REQUIRE(encoded_again(at.first, at.second, value) == value);
     }
     for (const ViewFamily family :
-         {ViewFamily::program, ViewFamily::api_key, ViewFamily::member, ViewFamily::lot,
-          ViewFamily::stmt, ViewFamily::keys, ViewFamily::rev, ViewFamily::due, ViewFamily::blind,
+         {ViewFamily::program,
+          ViewFamily::api_key,
+          ViewFamily::member,
+          ViewFamily::lot,
+          ViewFamily::stmt,
+          ViewFamily::keys,
+          ViewFamily::rev,
+          ViewFamily::due,
+          ViewFamily::blind,
           ViewFamily::seqidx}) {
         CAPTURE(name(family));
         REQUIRE(rows[family] > 0);

@@ -20,7 +20,8 @@ Entry claiming(TestLedger& ledger, EntryKind kind, std::uint64_t key, std::uint6
 }
 
 Seq seen_at(TestLedger& ledger, std::uint64_t key) {
-    while (ledger.state().seen(kProgram, hash_of(key)).missing()) ledger.fetch();
+    while (ledger.state().seen(kProgram, hash_of(key)).missing())
+        ledger.fetch();
     return ledger.state().seen(kProgram, hash_of(key)).value;
 }
 
@@ -46,8 +47,11 @@ TEST_CASE("state: entries claim their keys by kind", "[ledger]") {
         bool natural;
     };
     const Row rows[] = {
-        {EntryKind::event, true}, {EntryKind::parked, true}, {EntryKind::rejected, false},
-        {EntryKind::ignored, false}, {EntryKind::alias, false},
+        {EntryKind::event, true},
+        {EntryKind::parked, true},
+        {EntryKind::rejected, false},
+        {EntryKind::ignored, false},
+        {EntryKind::alias, false},
     };
     TestLedger ledger;
     std::uint64_t number = 100;
@@ -86,7 +90,9 @@ TEST_CASE("state: the answer that a key is unknown is forgotten when it is claim
     REQUIRE(seen_at(ledger, 1) == Seq{});  // fetched: views/ have no such row
     ledger.commit(claiming(ledger, EntryKind::ignored, 1, 0));
     // A fetch that began earlier comes back late.
-    REQUIRE(ledger.state().insert({ViewFamily::keys, seen_row_key(kProgram, hash_of(1))}, std::nullopt));
+    REQUIRE(
+        ledger.state().insert({ViewFamily::keys, seen_row_key(kProgram, hash_of(1))}, std::nullopt)
+    );
     ledger.checkpoint();
     REQUIRE(seen_at(ledger, 1) == Seq{1});
 }
@@ -126,9 +132,17 @@ TEST_CASE("state: check names what does not follow", "[ledger]") {
         {"unknown member", [](Entry& e) { e.balances_after[0].member = MemberId{77}; }},
         {"two balances", [](Entry& e) { e.balances_after.push_back(e.balances_after[0]); }},
         {"allocation of an unknown lot",
-         [](Entry& e) { e.allocations.push_back({e.member, 99, 1, Purpose::burn}); }},
-        {"cannot give", [](Entry& e) { e.allocations.push_back({e.member, 1, 11, Purpose::burn}); }},
-        {"activation", [](Entry& e) { e.activations.push_back({e.member, 1, 10}); }},
+         [](Entry& e) {
+             e.allocations.push_back({e.member, 99, 1, Purpose::burn});
+         }},
+        {"cannot give",
+         [](Entry& e) {
+             e.allocations.push_back({e.member, 1, 11, Purpose::burn});
+         }},
+        {"activation",
+         [](Entry& e) {
+             e.activations.push_back({e.member, 1, 10});
+         }},
     };
     TestLedger ledger;
     const MemberId member = ledger.new_member();
@@ -179,7 +193,8 @@ TEST_CASE("state: refunds change the row of their order", "[ledger]") {
     ledger.commit(refund(second, -4, true));
     ledger.checkpoint();
     ledger.restart();
-    while (ledger.state().order_state(kProgram, order).missing()) ledger.fetch();
+    while (ledger.state().order_state(kProgram, order).missing())
+        ledger.fetch();
     const Lookup<OrderState> row = ledger.state().order_state(kProgram, order);
     REQUIRE(row.found());
     REQUIRE(row.row->closed);
@@ -251,8 +266,10 @@ TEST_CASE("state: a changed e-mail moves its look-up", "[ledger]") {
     ledger.cut();
     change(2);
     ledger.finish_checkpoint();
-    const std::string old_key = contact_row_key(kProgram, BlindKind::email, short_hash(hash_of(1)), member);
-    const std::string new_key = contact_row_key(kProgram, BlindKind::email, short_hash(hash_of(2)), member);
+    const std::string old_key =
+        contact_row_key(kProgram, BlindKind::email, short_hash(hash_of(1)), member);
+    const std::string new_key =
+        contact_row_key(kProgram, BlindKind::email, short_hash(hash_of(2)), member);
     REQUIRE(ledger.views().rows.count({ViewFamily::blind, old_key}) == 1);
     REQUIRE(ledger.state().recent_by_blind(kProgram, BlindKind::email, hash_of(1)).empty());
     REQUIRE(ledger.state().recent_by_blind(kProgram, BlindKind::email, hash_of(2)).size() == 1);
@@ -260,7 +277,8 @@ TEST_CASE("state: a changed e-mail moves its look-up", "[ledger]") {
     REQUIRE(ledger.views().rows.count({ViewFamily::blind, old_key}) == 0);
     REQUIRE(ledger.views().rows.count({ViewFamily::blind, new_key}) == 1);
     ledger.restart();
-    while (ledger.state().profile(kProgram, member).missing()) ledger.fetch();
+    while (ledger.state().profile(kProgram, member).missing())
+        ledger.fetch();
     REQUIRE(ledger.state().profile(kProgram, member).value.email == short_hash(hash_of(2)));
 }
 
@@ -280,7 +298,9 @@ TEST_CASE("state: a member is found by external id", "[ledger]") {
     REQUIRE(ledger.state().member_by_external_id(kProgram, hash_of(5)).value == MemberId{1});
     REQUIRE(ledger.state().member_by_external_id(kProgram, hash_of(6)).missing());
     ledger.fetch();
-    REQUIRE(ledger.state().member_by_external_id(kProgram, hash_of(6)).presence == Presence::absent);
+    REQUIRE(
+        ledger.state().member_by_external_id(kProgram, hash_of(6)).presence == Presence::absent
+    );
 }
 
 TEST_CASE("state: a row that changes after the cut is saved as it was", "[ledger]") {
@@ -294,12 +314,18 @@ TEST_CASE("state: a row that changes after the cut is saved as it was", "[ledger
     Member row;
     REQUIRE(decode_row(key, ledger.views().rows.at({ViewFamily::member, key}), row));
     REQUIRE(row.wallets[0].available == 10);
-    REQUIRE(ledger.views().rows.count({ViewFamily::due, due_row_key(kProgram, kStart + 1000, member)}) == 1);
+    REQUIRE(
+        ledger.views().rows.count({ViewFamily::due, due_row_key(kProgram, kStart + 1000, member)}
+        ) == 1
+    );
     ledger.checkpoint();
     REQUIRE(decode_row(key, ledger.views().rows.at({ViewFamily::member, key}), row));
     REQUIRE(row.wallets[0].available == 15);
     REQUIRE(rows_of(ledger, ViewFamily::due) == 1);
-    REQUIRE(ledger.views().rows.count({ViewFamily::due, due_row_key(kProgram, kStart + 500, member)}) == 1);
+    REQUIRE(
+        ledger.views().rows.count({ViewFamily::due, due_row_key(kProgram, kStart + 500, member)}) ==
+        1
+    );
 }
 
 TEST_CASE("state: only clean rows are evicted", "[ledger]") {
@@ -322,7 +348,8 @@ TEST_CASE("state: memory is counted and comes back", "[ledger]") {
     const std::size_t empty = ledger.state().memory_bytes();
     for (int n = 0; n < 100; ++n) {
         const MemberId member = ledger.new_member();
-        for (int k = 0; k < 40; ++k) ledger.earn(member, 1);
+        for (int k = 0; k < 40; ++k)
+            ledger.earn(member, 1);
     }
     const std::size_t full = ledger.state().memory_bytes();
     REQUIRE(full > empty + 100 * 2'000);
@@ -352,8 +379,13 @@ TEST_CASE("state: a malformed row is corrupt and is not taken", "[ledger]") {
     TestLedger ledger;
     ledger.checkpoint();
     for (const ViewFamily family :
-         {ViewFamily::member, ViewFamily::lot, ViewFamily::rev, ViewFamily::keys, ViewFamily::blind,
-          ViewFamily::program, ViewFamily::api_key}) {
+         {ViewFamily::member,
+          ViewFamily::lot,
+          ViewFamily::rev,
+          ViewFamily::keys,
+          ViewFamily::blind,
+          ViewFamily::program,
+          ViewFamily::api_key}) {
         CAPTURE(name(family));
         const Result<void> taken = ledger.state().insert({family, "short"}, "\x01");
         REQUIRE_FALSE(taken);

@@ -53,9 +53,11 @@ TEST_CASE("statement: chunks that are not in views come from the writer", "[ledg
     TestLedger ledger;
     const MemberId member = earn_lines(ledger, 40);
     ledger.checkpoint();
-    for (int n = 0; n < 40; ++n) ledger.earn(member, 1);
+    for (int n = 0; n < 40; ++n)
+        ledger.earn(member, 1);
     ledger.cut();
-    for (int n = 0; n < 40; ++n) ledger.earn(member, 1);
+    for (int n = 0; n < 40; ++n)
+        ledger.earn(member, 1);
     const MemberHistory history = ledger.history(member);
     REQUIRE(history.statement_chunks.size() == 5);
     REQUIRE_FALSE(history.lot_chunks.empty());
@@ -101,7 +103,8 @@ TEST_CASE("statement: a balance is found at any past seq and time", "[ledger]") 
 TEST_CASE("statement: a page of one currency leaves out the others", "[ledger]") {
     TestLedger ledger;
     const MemberId member = ledger.new_member();
-    for (int n = 0; n < 60; ++n) ledger.earn(member, 1, 0, kNever, n % 10 == 0 ? 1 : 0);
+    for (int n = 0; n < 60; ++n)
+        ledger.earn(member, 1, 0, kNever, n % 10 == 0 ? 1 : 0);
     const MemberHistory history = ledger.history(member);
     const RowReader reader = ledger.reader();
     const Statement statement(history, reader);

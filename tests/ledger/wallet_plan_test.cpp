@@ -216,8 +216,8 @@ TEST_CASE("wallet plan: adjustments do not count as earned", "[ledger]") {
     TestLedger ledger;
     const MemberId member = ledger.new_member();
     REQUIRE(ledger.plan(EntryKind::adjust, member, [](WalletPlan& plan, Entry&) {
-                return plan.grant(0, 40, Account::adjusted, 0, kNever);
-            }) == PlanOutcome::done);
+        return plan.grant(0, 40, Account::adjusted, 0, kNever);
+    }) == PlanOutcome::done);
     REQUIRE(ledger.wallet(member).available == 40);
     REQUIRE(ledger.wallet(member).lifetime_earned == 0);
     REQUIRE(posted(ledger.last(), Account::adjusted) == -40);
@@ -228,30 +228,30 @@ TEST_CASE("wallet plan: a result beyond 2^53 - 1 is invalid_amount", "[ledger]")
     const MemberId member = ledger.new_member();
     ledger.earn(member, kWireMax - 10);
     REQUIRE(ledger.plan(EntryKind::event, member, [](WalletPlan& plan, Entry& entry) {
-                const PlanOutcome outcome = plan.grant(0, 11, Account::issued, 0, kNever);
-                REQUIRE(entry.lots.empty());
-                return outcome;
-            }) == PlanOutcome::invalid_amount);
+        const PlanOutcome outcome = plan.grant(0, 11, Account::issued, 0, kNever);
+        REQUIRE(entry.lots.empty());
+        return outcome;
+    }) == PlanOutcome::invalid_amount);
     ledger.earn(member, 10);
     REQUIRE(ledger.wallet(member).available == kWireMax);
     REQUIRE(ledger.burn(member, kWireMax) == PlanOutcome::done);
     // The lifetime of the member and the program's issued account are full.
     REQUIRE(ledger.plan(EntryKind::event, member, [](WalletPlan& plan, Entry&) {
-                return plan.grant(0, 1, Account::issued, 0, kNever);
-            }) == PlanOutcome::invalid_amount);
+        return plan.grant(0, 1, Account::issued, 0, kNever);
+    }) == PlanOutcome::invalid_amount);
 }
 
 TEST_CASE("wallet plan: several operations of one entry see each other", "[ledger]") {
     TestLedger ledger;
     const MemberId member = ledger.new_member();
     REQUIRE(ledger.plan(EntryKind::event, member, [](WalletPlan& plan, Entry&) {
-                REQUIRE(plan.grant(0, 30, Account::issued, 0, kNever) == PlanOutcome::done);
-                REQUIRE(plan.grant(1, 7, Account::issued, 0, kNever) == PlanOutcome::done);
-                REQUIRE(plan.burn(0, 12, Account::redeemed) == PlanOutcome::done);
-                REQUIRE(plan.burn(0, 19, Account::redeemed) == PlanOutcome::insufficient_points);
-                REQUIRE(plan.grant(0, 1, Account::issued, 0, kNever) == PlanOutcome::done);
-                return plan.burn(0, 19, Account::redeemed);
-            }) == PlanOutcome::done);
+        REQUIRE(plan.grant(0, 30, Account::issued, 0, kNever) == PlanOutcome::done);
+        REQUIRE(plan.grant(1, 7, Account::issued, 0, kNever) == PlanOutcome::done);
+        REQUIRE(plan.burn(0, 12, Account::redeemed) == PlanOutcome::done);
+        REQUIRE(plan.burn(0, 19, Account::redeemed) == PlanOutcome::insufficient_points);
+        REQUIRE(plan.grant(0, 1, Account::issued, 0, kNever) == PlanOutcome::done);
+        return plan.burn(0, 19, Account::redeemed);
+    }) == PlanOutcome::done);
     REQUIRE(ledger.last().balances_after.size() == 2);
     REQUIRE(ledger.wallet(member, 0).available == 0);
     REQUIRE(ledger.wallet(member, 1).available == 7);
@@ -309,15 +309,18 @@ TEST_CASE("wallet plan: lots spill at 32 and stay exact at every boundary", "[le
         REQUIRE(ledger.lots(member).empty());
         REQUIRE(ledger.member(member).next_due() == kNever);
         ledger.checkpoint();
-        for (const auto& [key, value] : ledger.views().rows) REQUIRE(key.first != ViewFamily::lot);
-        for (const auto& [key, value] : ledger.views().rows) REQUIRE(key.first != ViewFamily::due);
+        for (const auto& [key, value] : ledger.views().rows)
+            REQUIRE(key.first != ViewFamily::lot);
+        for (const auto& [key, value] : ledger.views().rows)
+            REQUIRE(key.first != ViewFamily::due);
     }
 }
 
 TEST_CASE("wallet plan: spilled lots are loaded only when they matter", "[ledger]") {
     TestLedger ledger;
     const MemberId member = ledger.new_member();
-    for (int n = 0; n < 32; ++n) ledger.earn(member, 10, 0, ledger.now() + kMicrosPerDay);
+    for (int n = 0; n < 32; ++n)
+        ledger.earn(member, 10, 0, ledger.now() + kMicrosPerDay);
     ledger.earn(member, 5, 0, ledger.now() + kMicrosPerHour);
     ledger.checkpoint();
     ledger.restart();
