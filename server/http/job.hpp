@@ -12,17 +12,24 @@
 
 namespace server::http {
 
-/// A write with the answer that it owes. `render` runs on the connection's io thread.
+/// A write with the answer that it owes. `render` runs on the connection's io thread, `finish`
+/// instead of it if the answer needs more.
 class HttpWrite final : public engine::WriteJob, public Completable {
 public:
     net::Respond respond;
     std::shared_ptr<const engine::Registry> registry;  ///< keeps `info` alive
     const engine::ProgramInfo* info = nullptr;
     net::UniqueFunction<net::Response(HttpWrite&)> render;
+    net::UniqueFunction<void(std::unique_ptr<HttpWrite>)> finish;
 
     [[nodiscard]] net::IoQueue* queue() const override { return respond.queue(); }
     void complete(std::unique_ptr<engine::Job> self) override {
-        (void)self;  // lives until the answer is made
+        std::unique_ptr<HttpWrite> owned(static_cast<HttpWrite*>(self.release()));
+        if (finish) {
+            auto go_on = std::move(finish);
+            go_on(std::move(owned));
+            return;
+        }
         net::Response response = render(*this);
         respond(std::move(response));
     }

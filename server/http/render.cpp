@@ -105,8 +105,7 @@ void write_accepted(
         return;
     }
     const ledger::Entry& entry = owned.entry;
-    const std::string_view shown =
-        outcome.other_member || entry.member.none() ? std::string_view{} : member;
+    const std::string_view shown = entry.member.none() ? std::string_view{} : member;
     if (!shown.empty()) json.field("member", shown);
     if (outcome.status == engine::Status::duplicate)
         json.field("first_status", engine::name(status_of(entry)));

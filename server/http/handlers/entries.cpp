@@ -2,6 +2,7 @@
 
 #include "ledger/entry_codec.hpp"
 #include "server/http/handlers/call.hpp"
+#include "server/http/member_names.hpp"
 
 namespace server::http {
 
@@ -37,23 +38,15 @@ void get_entry(Services& services, Call call) {
         if (row.missing()) return false;
         if (!row.found()) return true;
         const ledger::Entry& entry = row.row->entry;
-        const auto open = [&](const ledger::Entry& sealed, ledger::OwnedEntry& opened) {
-            opened.entry.program = sealed.program;
-            opened.entry.sealed = sealed.sealed;
-            opened.entry.sealed_for = sealed.sealed_for;
-            return context.open(opened);
-        };
         ledger::OwnedEntry opened;
-        if (open(entry, opened)) found->note = opened.entry.personal.note;
+        opened.entry.program = entry.program;
+        opened.entry.sealed = entry.sealed;
+        opened.entry.sealed_for = entry.sealed_for;
+        if (context.open(opened)) found->note = opened.entry.personal.note;
         found->bytes = row.row->bytes;
-        if (!entry.member.none()) {
-            const auto member = context.view.member(read.program, entry.member);
-            if (member.missing()) return false;
-            const auto first = context.view.entry(read.program, member.row->created);
-            if (first.missing()) return false;
-            ledger::OwnedEntry name;
-            if (open(first.row->entry, name)) found->member = name.entry.personal.external_id;
-        }
+        if (!entry.member.none() &&
+            !read_member_name(context, read.program, entry.member, found->member))
+            return false;
         found->found = true;
         return true;
     };

@@ -6,6 +6,7 @@
 #include "ledger/blind.hpp"
 #include "ledger/entry_codec.hpp"
 #include "server/http/handlers/call.hpp"
+#include "server/http/member_names.hpp"
 #include "server/http/request_json.hpp"
 
 namespace server::http {
@@ -31,8 +32,68 @@ EventContext context_of(
         services.options.json_depth_max};
 }
 
-std::string_view member_of(const engine::Command& command) {
+/// Whom an outcome is about, if the command names them. A refund names only its order, and a
+/// duplicate may name somebody else than the event that counted.
+std::string_view member_of(const engine::Command& command, const Outcome& outcome) {
+    if (outcome.other_member) return {};
     return std::get<EventCommand>(command).personal.external_id;
+}
+
+/// The outcomes of a job with the names that their answers show.
+class NamedOutcomes {
+public:
+    explicit NamedOutcomes(const engine::WriteJob& job) : job_(job) {}
+
+    /// Members whose names the commands do not say.
+    [[nodiscard]] std::vector<ledger::MemberId> unnamed() const {
+        std::vector<ledger::MemberId> members;
+        for (std::size_t i = 0; i < job_.outcomes.size(); ++i) {
+            const Outcome& outcome = job_.outcomes[i];
+            if (outcome.status != Status::applied && outcome.status != Status::duplicate) continue;
+            if (!member_of(job_.commands[i], outcome).empty()) continue;
+            if (!outcome.member.none()) members.push_back(outcome.member);
+        }
+        return members;
+    }
+
+    void name(MemberNames names) { names_ = std::move(names); }
+
+    [[nodiscard]] std::string_view member(std::size_t index) const {
+        const Outcome& outcome = job_.outcomes[index];
+        const std::string_view given = member_of(job_.commands[index], outcome);
+        if (!given.empty() || names_.empty()) return given;
+        const auto found = names_.find(outcome.member.value);
+        return found == names_.end() ? std::string_view{} : std::string_view(found->second);
+    }
+
+private:
+    const engine::WriteJob& job_;
+    MemberNames names_;
+};
+
+using EventRender = net::UniqueFunction<net::Response(HttpWrite&, const NamedOutcomes&)>;
+
+/// Renders once every member has a name. One more read for refunds, nothing for orders.
+auto finish_with(engine::Shard& shard, EventRender render) {
+    return [&shard, render = std::move(render)](std::unique_ptr<HttpWrite> done) mutable {
+        NamedOutcomes named(*done);
+        std::vector<ledger::MemberId> unnamed = named.unnamed();
+        const auto answer = [](HttpWrite& job, NamedOutcomes& outcomes, EventRender& rendered) {
+            net::Response response = rendered(job, outcomes);
+            job.respond(std::move(response));
+        };
+        if (unnamed.empty()) return answer(*done, named, render);
+        const ledger::ProgramId program = done->program;
+        net::IoQueue* const queue = done->queue();
+        auto then = [answer,
+                     owned = std::move(done),
+                     named = std::move(named),
+                     render = std::move(render)](MemberNames names) mutable {
+            named.name(std::move(names));
+            answer(*owned, named, render);
+        };
+        look_up_names(shard, program, queue, std::move(unnamed), std::move(then));
+    };
 }
 
 void submit_single(
@@ -40,9 +101,9 @@ void submit_single(
 ) {
     job->commands.emplace_back(std::move(command));
     job->respond = std::move(call.respond);
-    job->render = [](HttpWrite& done) {
-        return event_response(*done.info, done.outcomes[0], member_of(done.commands[0]));
-    };
+    job->finish = finish_with(services.shard, [](HttpWrite& done, const NamedOutcomes& named) {
+        return event_response(*done.info, done.outcomes[0], named.member(0));
+    });
     services.submit(std::move(job));
 }
 
@@ -52,10 +113,12 @@ struct Slot {
     std::optional<ledger::Error> error;
 };
 
-void write_slot(JsonWriter& json, const HttpWrite& job, const Slot& slot) {
+void write_slot(
+    JsonWriter& json, const HttpWrite& job, const Slot& slot, const NamedOutcomes& named
+) {
     if (!slot.error)
         return write_event_outcome(
-            json, *job.info, job.outcomes[slot.command], member_of(job.commands[slot.command])
+            json, *job.info, job.outcomes[slot.command], named.member(slot.command)
         );
     json.begin_object().field("status", "rejected").key("problem");
     write_problem(json, *slot.error);
@@ -83,21 +146,22 @@ void post_batch(Services& services, Call& call, std::unique_ptr<HttpWrite> job) 
     }
     job->lane = engine::Lane::bulk;
     job->respond = std::move(call.respond);
-    job->render = [slots = std::move(slots)](HttpWrite& done) {
+    const auto render = [slots = std::move(slots)](HttpWrite& done, const NamedOutcomes& named) {
         net::Response response;
         response.body.reserve(slots.size() * 256);
         JsonWriter json(response.body);
         json.begin_array();
         for (const Slot& slot : slots)
-            write_slot(json, done, slot);
+            write_slot(json, done, slot, named);
         json.end_array();
         return response;
     };
     if (job->commands.empty()) {
-        net::Response response = job->render(*job);
+        net::Response response = render(*job, NamedOutcomes(*job));
         job->respond(std::move(response));
         return;
     }
+    job->finish = finish_with(services.shard, render);
     services.submit(std::move(job));
 }
 
@@ -196,7 +260,8 @@ void get_event(Services& services, Call call) {
     auto job = make_read(call);
     const ledger::Hash16 key = ledger::event_key_hash(*call.program->hmac, **source, **id);
     auto outcome = std::make_shared<std::optional<Outcome>>();
-    job->look = [key, outcome](HttpRead& read, const engine::ReadContext& context) {
+    auto member = std::make_shared<std::string>();
+    job->look = [key, outcome, member](HttpRead& read, const engine::ReadContext& context) {
         const auto seen = context.view.seen(read.program, key);
         if (seen.missing()) return false;
         if (!seen.found()) return true;
@@ -205,6 +270,8 @@ void get_event(Services& services, Call call) {
         if (row.row->entry.kind == ledger::EntryKind::alias)
             row = context.view.entry(read.program, row.row->entry.links.front().seq);
         if (row.missing()) return false;
+        const ledger::MemberId whose = row.row->entry.member;
+        if (!whose.none() && !read_member_name(context, read.program, whose, *member)) return false;
         auto bytes = std::make_shared<const std::string>(row.row->bytes);
         Outcome& made = outcome->emplace();
         made.status = status_of(row.row->entry);
@@ -215,14 +282,14 @@ void get_event(Services& services, Call call) {
             made.error = ledger::make_error(row.row->entry.outcome);
         return true;
     };
-    job->render = [outcome](HttpRead& read) {
+    job->render = [outcome, member](HttpRead& read) {
         if (!*outcome)
             return error_response(ledger::make_error(
                 ErrorCode::not_found, "No event with this source and id is in the ledger."
             ));
         net::Response response;
         JsonWriter json(response.body);
-        write_event_outcome(json, *read.info, **outcome, {});
+        write_event_outcome(json, *read.info, **outcome, *member);
         return response;
     };
     submit_read(services, call, std::move(job));
@@ -292,8 +359,21 @@ private:
         std::uint64_t ordinal = 0;
         [[nodiscard]] net::IoQueue* queue() const override { return stream->queue_; }
         void complete(std::unique_ptr<engine::Job> self) override {
-            (void)self;
-            stream->answer(*this);
+            std::unique_ptr<StreamWrite> owned(static_cast<StreamWrite*>(self.release()));
+            const std::shared_ptr<EventStream> kept = stream;
+            NamedOutcomes named(*owned);
+            std::vector<ledger::MemberId> unnamed = named.unnamed();
+            if (unnamed.empty()) return kept->answer(*owned, named);
+            const ledger::ProgramId whose = program;
+            auto then = [kept,
+                         job = std::move(owned),
+                         outcomes = std::move(named)](MemberNames names) mutable {
+                outcomes.name(std::move(names));
+                kept->answer(*job, outcomes);
+            };
+            look_up_names(
+                kept->services_.shard, whose, kept->queue_, std::move(unnamed), std::move(then)
+            );
         }
     };
 
@@ -342,11 +422,11 @@ private:
         if (auto submitted = services_.shard.submit(handed); submitted.has_error()) {
             for (Line& line : raw->lines)
                 if (!line.slot.error) line.slot.error = submitted.error();
-            answer(*raw);
+            answer(*raw, NamedOutcomes(*raw));
         }
     }
 
-    void answer(const StreamWrite& job) {
+    void answer(const StreamWrite& job, const NamedOutcomes& named) {
         in_flight_ -= job.lines.size();
         std::string text;
         if (!writer_.closed()) {
@@ -364,7 +444,7 @@ private:
                         json,
                         program_,
                         job.outcomes[line.slot.command],
-                        member_of(job.commands[line.slot.command])
+                        named.member(line.slot.command)
                     );
                 }
                 text.push_back('\n');

@@ -7,6 +7,7 @@
 #include "ledger/statement.hpp"
 #include "ledger/wallet_plan.hpp"
 #include "server/http/handlers/call.hpp"
+#include "server/http/member_names.hpp"
 #include "server/http/request_json.hpp"
 #include "server/http/rfc3339.hpp"
 
@@ -193,7 +194,7 @@ public:
             Seen seen;
             if (settled_wallets(read, context, id, seen) == Ready::no) return Ready::no;
             if (!seen.found) continue;
-            if (name_of(read, context, id, seen.external_id) == Ready::no) return Ready::no;
+            if (!read_member_name(context, read.program, id, seen.external_id)) return Ready::no;
             found.push_back(std::move(seen));
         }
         return Ready::yes;
@@ -216,25 +217,6 @@ private:
             if (entry.found() && !entry.row->entry.member.none())
                 ids.push_back(entry.row->entry.member);
         }
-        return Ready::yes;
-    }
-
-    /// The member's own id, from the sealed part of its first entry.
-    static Ready name_of(
-        const HttpRead& read,
-        const engine::ReadContext& context,
-        ledger::MemberId id,
-        std::string& name
-    ) {
-        const auto row = context.view.member(read.program, id);
-        if (row.missing()) return Ready::no;
-        const auto entry = context.view.entry(read.program, row.row->created);
-        if (entry.missing()) return Ready::no;
-        ledger::OwnedEntry opened;
-        opened.entry.program = read.program;
-        opened.entry.sealed = entry.row->entry.sealed;
-        opened.entry.sealed_for = entry.row->entry.sealed_for;
-        if (context.open(opened)) name = opened.entry.personal.external_id;
         return Ready::yes;
     }
 
