@@ -107,7 +107,7 @@ class AdjustmentTest(support.ServerTest):
 
     def test_an_unknown_currency(self):
         answer = self.program.adjust("2", 1, currency="stars")
-        self.assertEqual(answer.status, 422, answer)
+        self.assert_problem(answer, 400, "invalid_parameter", "/currency")
 
     def test_parallel_spends_never_overdraw(self):
         statuses = []

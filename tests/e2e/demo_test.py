@@ -50,7 +50,6 @@ class ShopTest(unittest.TestCase):
                 self.assertEqual(left[data["order_id"]].pop(line["line_id"]), line["amount"])
 
 
-@unittest.skipUnless(support.BINARY.exists(), "no binary")
 class DemoTest(unittest.TestCase):
     def start(self, *flags):
         process = subprocess.Popen([sys.executable, str(SCRIPT), "--binary", str(support.BINARY),
@@ -95,4 +94,4 @@ class DemoTest(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    support.main()

@@ -173,6 +173,22 @@ class SingleEventTest(support.ServerTest):
         # The same event in structured mode.
         self.assert_status(self.program.post(paid).json, "duplicate")
 
+    def test_header_values_are_percent_encoded(self):
+        paid = order("2", "59.00") | {"subject": "order/né 7", "id": unique("50%")}
+        headers = {f"ce-{name}": support.urllib.parse.quote(paid[name], safe="/:")
+                   for name in ("specversion", "id", "source", "type", "time", "subject")}
+        answer = self.program.request("POST", "/events", paid["data"], headers=headers)
+        self.assert_applied(answer, 59)
+        self.assert_status(self.program.post(paid).json, "duplicate")
+
+    def test_the_deepest_nesting_that_is_allowed(self):
+        deep = order("2", "1.00")
+        deep["data"]["extra"] = json.loads("[" * 30 + "]" * 30)
+        self.assert_applied(self.program.post(deep), 1)
+        deep = order("2", "1.00")
+        deep["data"]["extra"] = json.loads("[" * 30 + "]" * 30)
+        self.assert_status(self.program.batch([deep])[0], "applied")
+
     def test_binary_mode_without_its_headers_is_no_event(self):
         answer = self.program.request("POST", "/events", order("2")["data"],
                                       headers={"ce-specversion": "1.0", "ce-id": unique("e")})
@@ -193,9 +209,12 @@ class MalformedEventTest(support.ServerTest):
         self.assertEqual(self.program.checkpoint()["seq"], self.before)
 
     def test_malformed_json(self):
-        for body in ("", "{", '{"specversion":"1.0",}', "nonsense", '{"a":1} trailing'):
+        for body in ("", "{", '{"specversion":"1.0",}', "nonsense", '{"a":1} trailing',
+                     '{"a":01}', '{"a":"\t"}', "{'a':1}"):
             with self.subTest(body):
                 self.assert_problem(self.program.post(body), 400, "malformed_json")
+        answer = self.program.post('{"specversion":"1.0",\n "id":"x" "type":"y"}')
+        self.assertIn("line 2, column 11", answer.json["detail"])
 
     def test_bad_utf8(self):
         body = json.dumps(order("2")).encode().replace(b"sku_1", b"sku_\xff")
@@ -206,6 +225,8 @@ class MalformedEventTest(support.ServerTest):
         deep["data"]["extra"] = json.loads("[" * 40 + "]" * 40)
         self.assert_problem(self.program.post(deep), 400, "too_deep")
         self.assert_problem(self.program.post("[" * 100_000), 400, "too_deep")
+        deep["data"]["extra"] = json.loads("[" * 31 + "]" * 31)
+        self.assert_problem(self.program.post(deep), 400, "too_deep")
 
     def test_not_a_cloudevent(self):
         for missing in ("specversion", "id", "source", "type"):
@@ -227,6 +248,7 @@ class MalformedEventTest(support.ServerTest):
             "/data/lines": lambda data: data.update(lines={}),
             "/data/lines/0/amount": lambda data: data["lines"][0].update(amount=59),
             "/data/lines/0/quantity": lambda data: data["lines"][0].update(quantity="1"),
+            "/data/lines/0/gift_card": lambda data: data["lines"][0].update(gift_card=1),
             "/data/customer": lambda data: data.update(customer="2"),
         }
         for pointer, change in cases.items():
@@ -257,6 +279,10 @@ class MalformedEventTest(support.ServerTest):
                 self.assert_problem(self.program.post(sent), 422, "invalid_amount",
                                     "/data/lines/0/amount")
 
+    def test_a_sum_beyond_the_integers_of_json(self):
+        sent = order("2", *["90000000000000.00"] * 2)
+        self.assert_problem(self.program.post(sent), 422, "invalid_amount")
+
     def test_trailing_zeros_are_no_precision(self):
         sent = order("2")
         sent["data"]["lines"][0]["amount"] = "0.10000"
@@ -266,12 +292,17 @@ class MalformedEventTest(support.ServerTest):
         type(self).before = self.program.checkpoint()["seq"]
 
     def test_quantities(self):
-        for quantity in (0, -1):
+        for quantity in (0, -1, 2 ** 53, 2 ** 64, 2 ** 70):
             with self.subTest(quantity):
                 sent = order("2")
                 sent["data"]["lines"][0]["quantity"] = quantity
                 self.assert_problem(self.program.post(sent), 422, "invalid_amount",
                                     "/data/lines/0/quantity")
+
+    def test_a_fraction_of_a_thing(self):
+        sent = order("2")
+        sent["data"]["lines"][0]["quantity"] = 1.5
+        self.assert_problem(self.program.post(sent), 422, "wrong_type", "/data/lines/0/quantity")
 
     def test_too_many_lines(self):
         sent = order("2", *["1.00"] * 1001)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """No personal text, nor its plain hash, is in any file of the data folder."""
 
+import ctypes
 import hashlib
 import os
 
@@ -31,6 +32,37 @@ def needles():
             yield name + " sha256 hex", digest.hex().encode()
 
 
+ZSTD = ctypes.CDLL("libzstd.so.1")
+ZSTD.ZSTD_getFrameContentSize.restype = ctypes.c_ulonglong
+ZSTD.ZSTD_decompress.restype = ctypes.c_size_t
+ZSTD.ZSTD_compress.restype = ctypes.c_size_t
+ZSTD.ZSTD_findFrameCompressedSize.restype = ctypes.c_size_t
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+FRAME_MAX = 64 << 20
+
+
+def frames(data):
+    """Every zstd frame in a file, unpacked: the stores compress their blocks."""
+    at = data.find(ZSTD_MAGIC)
+    while at >= 0:
+        rest = data[at:]
+        size = ZSTD.ZSTD_findFrameCompressedSize(rest, ctypes.c_size_t(len(rest)))
+        content = ZSTD.ZSTD_getFrameContentSize(rest, ctypes.c_size_t(len(rest)))
+        if not ZSTD.ZSTD_isError(ctypes.c_size_t(size)) and content <= FRAME_MAX:
+            unpacked = ctypes.create_string_buffer(max(1, content))
+            got = ZSTD.ZSTD_decompress(unpacked, ctypes.c_size_t(content), rest,
+                                       ctypes.c_size_t(size))
+            if not ZSTD.ZSTD_isError(ctypes.c_size_t(got)):
+                yield unpacked.raw[:got]
+        at = data.find(ZSTD_MAGIC, at + 1)
+
+
+def packed(data):
+    room = ctypes.create_string_buffer(len(data) + 1024)
+    size = ZSTD.ZSTD_compress(room, ctypes.c_size_t(len(room)), data, ctypes.c_size_t(len(data)), 1)
+    return room.raw[:size]
+
+
 class PrivacyTest(support.unittest.TestCase):
     def setUp(self):
         self.server = support.Server()
@@ -41,18 +73,21 @@ class PrivacyTest(support.unittest.TestCase):
     def search(self):
         """(file, what) of every hit below the server's folder, its own output included."""
         wanted = list(needles())
-        hits, files = [], 0
+        hits, self.searched = [], set()
         for folder, _, names in os.walk(self.server.folder):
             for name in names:
                 path = os.path.join(folder, name)
                 with open(path, "rb") as handle:
                     data = handle.read()
-                files += 1
-                lower = data.lower()
-                for what, needle in wanted:
-                    if needle in data or ("sha256" not in what and needle.lower() in lower):
-                        hits.append((os.path.relpath(path, self.server.folder), what))
-        self.assertGreater(files, 5)
+                relative = os.path.relpath(path, self.server.folder)
+                self.searched.add(relative)
+                for part in (data, *frames(data)):
+                    lower = part.lower()
+                    hits += [(relative, what) for what, needle in wanted
+                             if needle in part or (not what.endswith(("256", "prefix"))
+                                                   and needle.lower() in lower)]
+        for name in ("server.log", "data/log/LOG", "data/views/LOG", "data/keyring"):
+            self.assertIn(name, self.searched)
         return hits
 
     def post_canaries(self):
@@ -81,6 +116,12 @@ class PrivacyTest(support.unittest.TestCase):
     def test_the_search_bites(self):
         (self.server.folder / "leak").write_bytes(b"x" + CANARIES["email"].encode() + b"x")
         self.assertIn(("leak", "email"), self.search())
+        digest = hashlib.sha256(CANARIES["email"].lower().encode()).hexdigest().upper().encode()
+        (self.server.folder / "hash").write_bytes(digest)
+        self.assertIn(("hash", "email sha256 hex"), self.search())
+        (self.server.folder / "frame").write_bytes(b"xx" + packed(b"y" * 99 + b" ".join(
+            text.encode() for text in CANARIES.values())) + b"zz")
+        self.assertIn(("frame", "note"), self.search())
 
     def test_nothing_is_found_while_running_after_a_crash_and_after_a_stop(self):
         self.post_canaries()

@@ -153,6 +153,50 @@ class RefundTest(support.ServerTest):
         self.assertEqual(self.program.balance("2"), 0)
 
 
+class MemberOfRefundTest(support.ServerTest):
+    """A refund names only its order; its answer says whose it is."""
+
+    def setUp(self):
+        self.program = self.server.program()
+
+    def assert_member(self, item, member):
+        self.assertEqual(item["member"], member)
+        self.assertEqual({award["member"] for award in item["awards"]}, {member})
+        self.assertEqual({balance["member"] for balance in item["balances"]}, {member})
+
+    def test_alone_again_and_stored(self):
+        paid = order("né/2", "10.00")
+        self.assert_applied(self.program.post(paid))
+        back = refund(paid, {1: "4.00"})
+        self.assert_member(self.program.post(back).json, "né/2")
+        self.assert_member(self.program.post(back).json, "né/2")
+        self.assert_member(self.program.post(cancel(paid)).json, "né/2")
+        for event in (paid, back):
+            stored = self.program.get("/events", source=event["source"], id_=event["id"])
+            self.assert_member(stored.json, "né/2")
+
+    def test_many_members_in_a_batch_and_in_lines(self):
+        orders = [order(f"m{number}", "10.00") for number in range(200)]
+        self.program.batch(orders)
+        items = self.program.batch([refund(paid, {1: "1.00"}) for paid in orders])
+        for number, item in enumerate(items):
+            self.assert_member(item, f"m{number}")
+        text = "\n".join(support.json.dumps(refund(paid, {1: "1.00"})) for paid in orders)
+        answer = self.program.post(text, support.NDJSON)
+        for number, row in enumerate(answer.text.splitlines()):
+            self.assert_member(support.json.loads(row), f"m{number}")
+
+    def test_a_duplicate_order_under_another_customer_names_the_first(self):
+        paid = order("first", "10.00")
+        self.assert_applied(self.program.post(paid))
+        other = support.copy_of(paid) | {"id": support.unique("again")}
+        other["data"]["customer"]["id"] = "second"
+        answer = self.program.post(other)
+        self.assert_status(answer.json, "duplicate")
+        self.assert_member(answer.json, "first")
+        self.assert_problem(self.program.member("second"), 404, "member_not_found")
+
+
 class CancelTest(support.ServerTest):
     def setUp(self):
         self.program = self.server.program()

@@ -59,7 +59,7 @@ class RetailTest(support.unittest.TestCase):
         """Posts everything; at each of the given batch numbers the server is killed while the
         batch is on its way, started again, and the replay resumed."""
         replay = self.replay(server, batch=200)
-        start, number = 0, 0
+        start, number, killed = 0, 0, 0
         while start < len(self.orders):
             for members, body in replay.batches(self.orders, start):
                 number += 1
@@ -71,13 +71,15 @@ class RetailTest(support.unittest.TestCase):
                     except (OSError, http.client.HTTPException):
                         pass
                     killer.join()
-                    server.await_exit()
+                    self.assertEqual(server.await_exit(), -support.signal.SIGKILL)
+                    killed += 1
                     server.start()
                     replay = self.replay(server, batch=200)
                     start = replay.first_missing(self.orders)
                     break
                 replay.post(members, body)
                 start += len(members)
+        self.assertEqual(killed, len(kills))
 
     def test_one_run_the_same_again_and_three_kills(self):
         server = self.new_server()
@@ -96,6 +98,9 @@ class RetailTest(support.unittest.TestCase):
 
         self.assertEqual(server.stop(), 0)
         state, content = digests(server)
+        server.start()
+        self.assertEqual(server.stop(), 0)
+        self.assertEqual(digests(server), (state, content))
         support.shutil.rmtree(server.data / "views")
         self.assertEqual(digests_without_views(server), (state, content))
         server.start()

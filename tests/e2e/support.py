@@ -114,11 +114,15 @@ class Server:
                 env=clean_environment(**self.environment))
         return port_file
 
-    def start(self, *more_flags):
+    def listen(self, *more_flags):
+        """Starts the child and waits for its port, not until it is ready."""
         port_file = self.spawn(*more_flags)
-
         wait_until(lambda: self._is_alive() and port_file.exists(), "the port file", START_LIMIT_S)
         self.port = int(port_file.read_text())
+        return self
+
+    def start(self, *more_flags):
+        self.listen(*more_flags)
         wait_until(lambda: self._is_alive() and self.is_ready(), "/readyz", START_LIMIT_S)
         return self
 
@@ -226,6 +230,9 @@ class Client:
         self.server = server
         self.key = key
         self.connection = None
+
+    def __del__(self):
+        self.close()
 
     def close(self):
         if self.connection is not None:
@@ -481,8 +488,7 @@ class ServerTest(unittest.TestCase):
 
 
 def main():
-    """Entry of every suite: exit 77 (skipped) where there is no binary."""
+    """Entry of every suite: without a binary it fails."""
     if not BINARY.exists():
-        print(f"SKIPPED: no binary at {BINARY}")
-        sys.exit(SKIPPED)
+        sys.exit(f"no binary at {BINARY}: build guerdon, or set GUERDON_BIN")
     unittest.main(verbosity=1)

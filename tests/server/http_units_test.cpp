@@ -94,6 +94,16 @@ TEST_CASE("problem: every code has a status and a title of its own", "[http]") {
     CHECK(titles.size() == codes);
 }
 
+TEST_CASE("problem: reserved codes are refusals that keep their seq", "[http]") {
+    for (const ErrorCode code : {ErrorCode::limit_reached, ErrorCode::blocked}) {
+        const net::Response response = http::error_response(ledger::make_error(code), {.seq = 7});
+        CHECK(response.status == 409);
+        const std::string wanted = "\"code\":\"" + std::string(ledger::name(code)) + "\"";
+        CHECK(response.body.find(wanted) != std::string::npos);
+        CHECK(response.body.find("\"seq\":7") != std::string::npos);
+    }
+}
+
 TEST_CASE("problem: the answer names the fields and hides what is internal", "[http]") {
     ledger::Error error =
         ledger::field_error(ErrorCode::invalid_amount, "/data/total", "is negative");
