@@ -257,7 +257,8 @@ class TlsTest(support.unittest.TestCase):
     def certificate(self, folder, name):
         subprocess.run(
             ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "2", "-subj", "/CN=" + name, "-keyout", folder / "key.pem", "-out", folder / "cert.pem"],
+             "-nodes", "-days", "2", "-subj", "/CN=" + name, "-keyout", folder / "key.pem",
+             "-out", folder / "cert.pem"],
             check=True, capture_output=True)
 
     def name_of(self, server):
