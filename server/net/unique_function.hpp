@@ -23,9 +23,12 @@ public:
     UniqueFunction() = default;
 
     template <typename F>
-    requires(!std::is_same_v<std::remove_cvref_t<F>, UniqueFunction> && std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
-        UniqueFunction(F&& callable
-        ) {  // NOLINT(google-explicit-constructor): a lambda is passed as is
+    static constexpr bool kAccepts = !std::is_same_v<std::remove_cvref_t<F>, UniqueFunction> &&
+                                     std::is_invocable_r_v<R, std::decay_t<F>&, Args...>;
+
+    // NOLINTNEXTLINE(google-explicit-constructor): a lambda is passed as is
+    template <typename F>
+    requires(kAccepts<F>) UniqueFunction(F&& callable) {
         using Target = std::decay_t<F>;
         if constexpr (fits_inline<Target>()) {
             ::new (static_cast<void*>(storage_)) Target(std::forward<F>(callable));

@@ -19,8 +19,6 @@
 /// client that can send what no proper client would.
 namespace net_test {
 
-using namespace std::chrono_literals;
-
 /// What a waiting test gives up after; a pass never takes nearly as long.
 inline constexpr std::chrono::seconds kPatience{20};
 

@@ -14,6 +14,7 @@
 #include "tests/support/catch.hpp"
 
 using namespace net_test;
+using namespace std::chrono_literals;
 
 namespace {
 

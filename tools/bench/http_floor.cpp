@@ -1,16 +1,16 @@
 // What the network edge costs without an application behind it: every request is answered
 // 200 {"status":"applied"}. Point wrk or the like at it:  http_floor [port] [engine]
 // With "engine", answers come from another thread in batches, as from a commit group.
-#include <sys/resource.h>
-
+#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <condition_variable>
 #include <mutex>
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include <sys/resource.h>
 
 #include "server/net/server.hpp"
 
@@ -25,7 +25,8 @@ using server::net::Response;
 
 Response applied() {
     Response response;
-    response.body = R"({"status":"applied","seq":918301,"member":"2","awards":[{"rule":"core/purchase","points":59}]})";
+    response.body =
+        R"({"status":"applied","seq":918301,"member":"2","awards":[{"rule":"core/purchase","points":59}]})";
     return response;
 }
 
@@ -61,7 +62,8 @@ private:
             if (stopping_) return;
             taken.swap(waiting_);
             lock.unlock();
-            for (Respond& respond : taken) batch.add(std::move(respond), applied);
+            for (Respond& respond : taken)
+                batch.add(std::move(respond), applied);
             taken.clear();
             batch.deliver();
             lock.lock();
