@@ -511,18 +511,20 @@ void Writer::advance_checkpoint(std::size_t commands, bool at_once) {
         oldest_unviewed_.store(first_after_cut_, std::memory_order_relaxed);
     }
     if (!checkpoints_) return;
+    const ledger::Timestamp now = parts_.clock.monotonic();
+    const bool due = at_once || now - checkpoint_ended_ >= checkpoint_period_;
     if (state.checkpoint_running()) {
         if (!checkpoint_handed_over_ && state.copy_slice(std::max(kSliceRows, commands))) {
             parts_.checkpointer.submit(state.take_checkpoint());
             checkpoint_handed_over_ = true;
         }
-    } else if (state.dirty_rows() > 0 && (at_once || parts_.clock.monotonic() - checkpoint_ended_ >= checkpoint_period_)) {
+    } else if (due && state.dirty_rows() > 0) {
         for (const ledger::ProgramId program : grown_)
             state.append(ledger::frontier_row(program, trees_[program]));
         grown_.clear();
         checkpoint_group_ = last_group_;
         state.cut(last_group_);
-        checkpoint_cut_at_ = parts_.clock.monotonic();
+        checkpoint_cut_at_ = now;
         first_after_cut_ = 0;
     }
     if (!state.checkpoint_running()) state.evict(kSliceRows);

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <cstdint>
+
+// Replaces operator new of the binary it is linked into.
+namespace test_support {
+
+/// The `n`-th allocation of this thread from now on fails, once. 0: none does.
+void fail_allocation(std::uint64_t n) noexcept;
+/// True if it came to that; then nothing is armed any more.
+[[nodiscard]] bool allocation_failed() noexcept;
+
+}  // namespace test_support
