@@ -25,7 +25,8 @@ std::string_view name(ViewFamily family) {
 
 void CheckpointBatch::expand() {
     std::size_t total = records.size();
-    for (const std::vector<SeenKey>& block : seen) total += block.size();
+    for (const std::vector<SeenKey>& block : seen)
+        total += block.size();
     records.reserve(total);
     for (const std::vector<SeenKey>& block : seen) {
         for (const SeenKey& key : block) {

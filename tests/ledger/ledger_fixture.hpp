@@ -19,10 +19,8 @@
 #include "ledger/wallet_plan.hpp"
 #include "tests/support/catch.hpp"
 
-namespace test_ledger {
-
-using namespace ledger;  // NOLINT(google-build-using-namespace): a fixture of this folder's tests
-                         // only
+/// Inside ledger, so that a fixture of its tests speaks its words.
+namespace ledger::test_ledger {
 
 inline constexpr ProgramId kProgram{1};
 inline constexpr Timestamp kStart = 1'700'000'000 * kMicrosPerSecond;
@@ -292,4 +290,4 @@ private:
     bool keep_history_ = true;
 };
 
-}  // namespace test_ledger
+}  // namespace ledger::test_ledger

@@ -2,7 +2,8 @@
 
 #include "tests/ledger/ledger_fixture.hpp"
 
-using namespace test_ledger;
+using namespace ledger;
+using namespace ledger::test_ledger;
 
 namespace {
 

@@ -6,7 +6,8 @@
 #include "tests/ledger/ledger_fixture.hpp"
 #include "tests/support/seed.hpp"
 
-using namespace test_ledger;
+using namespace ledger;
+using namespace ledger::test_ledger;
 
 // Random histories against a model that keeps every lot in one list and sums up whenever it is
 // asked.

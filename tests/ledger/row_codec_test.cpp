@@ -5,7 +5,8 @@
 #include "tests/ledger/ledger_fixture.hpp"
 #include "tests/support/seed.hpp"
 
-using namespace test_ledger;
+using namespace ledger;
+using namespace ledger::test_ledger;
 
 namespace {
 

@@ -4,7 +4,8 @@
 #include "ledger/state_apply.hpp"
 #include "tests/ledger/ledger_fixture.hpp"
 
-using namespace test_ledger;
+using namespace ledger;
+using namespace ledger::test_ledger;
 
 namespace {
 

@@ -23,7 +23,8 @@ target_compile_options(guerdon_options INTERFACE
 
 # GCC 105651: at -O3 g++ 12 takes `"text" + std::string(...)` for an overlapping copy.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-    target_compile_options(guerdon_options INTERFACE -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
+    target_compile_options(guerdon_options INTERFACE
+        -Wno-restrict -Wno-stringop-overflow -Wno-array-bounds)
 endif()
 
 # x86-64-v3 lacks PCLMUL, without which simdjson silently falls back to its slow kernel.
