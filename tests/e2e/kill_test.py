@@ -122,7 +122,7 @@ class Load(threading.Thread):
         if choice < 0.5:
             self.post([self.new_order()])
         elif choice < 0.7:
-            self.post([self.new_order() for _ in range(self.random.randint(2, 60))])
+            self.post([self.new_order() for _ in range(self.random.randint(2, 30))])
         elif choice < 0.85 and self.paid:
             event = self.paid.pop(self.random.randrange(len(self.paid)))
             first_line = event["data"]["lines"][0]["amount"]

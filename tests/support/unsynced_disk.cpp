@@ -237,6 +237,26 @@ using FilePointer = std::shared_ptr<File>;
 struct Folder {
     std::map<std::string, FilePointer> current;  ///< as this process sees it
     std::map<std::string, FilePointer> real;     ///< as a power cut would leave it
+    std::map<std::string, std::uint64_t> given;  ///< when a name of `current` got its file
+
+    void give(const std::string& name, const FilePointer& file) {
+        current[name] = file;
+        given[name] = ++names_given;
+    }
+    /// Names that a sync makes real, in the order in which they were given.
+    [[nodiscard]] std::map<std::uint64_t, std::string> pending() const {
+        std::map<std::uint64_t, std::string> names;
+        for (const auto& [name, file] : current) {
+            const auto found = real.find(name);
+            if (found == real.end() || found->second != file) {
+                names.emplace(given.at(name), name);
+            }
+        }
+        return names;
+    }
+
+private:
+    std::uint64_t names_given = 0;
 };
 
 /// All names and all files. Lock order: Names::mutex_, then File::mutex.
@@ -269,7 +289,7 @@ public:
         }
         auto file = std::make_shared<File>();
         file->mode = mode;
-        folder->current[at.name] = file;
+        folder->give(at.name, file);
         return file;
     }
 
@@ -298,7 +318,7 @@ public:
         if (!keep) {
             source_folder->current.erase(found);
         }
-        target_folder->current[target.name] = file;
+        target_folder->give(target.name, file);
         return true;
     }
 
@@ -364,11 +384,9 @@ public:
         }
         // New names first, so that a kill between the two leaves a renamed file under both names,
         // never under none.
-        for (const auto& [name, file] : folder->current) {
+        for (const auto& [order, name] : folder->pending()) {
+            const FilePointer file = folder->current.at(name);
             FilePointer& real = folder->real[name];
-            if (real == file) {
-                continue;
-            }
             const std::string full = clean + "/" + name;
             if (const FilePointer old = real) {
                 const std::scoped_lock old_lock(old->mutex);

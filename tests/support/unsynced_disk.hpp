@@ -18,16 +18,15 @@ struct UnsyncedOptions {
 /// of the process is a power cut. Fault model:
 ///
 /// - Appended and overwritten bytes become real at Sync or Fsync of their file, all or (if the
-/// process is killed while
-///   they are being written) a prefix of them: a torn write. RangeSync, Flush and Close make
-///   nothing real.
+///   process is killed while they are being written) a prefix of them: a torn write. RangeSync,
+///   Flush and Close make nothing real.
 /// - A file's name (create, rename, link, delete) becomes real at Fsync of its folder. A synced
-/// file whose name was
-///   never synced is lost. Replacing a name is atomic; several names of one folder may become real
-///   one by one.
+///   file whose name was never synced is lost. Replacing a name is atomic; several new names of one
+///   folder become real one by one in the order in which they were given, then deleted ones go:
+///   journals of file systems keep that order, and RocksDB syncs a new MANIFEST's name only
+///   together with the CURRENT that points to it.
 /// - Creating a folder is real at once. Info logs (LOG*) and lock files go straight to the real
-/// disk: nothing is
-///   recovered from them.
+///   disk: nothing is recovered from them.
 /// - What was real stays as it was: no rot, no reordering inside a file, no lying device
 /// (drop_syncs is that).
 /// - The process sees its own writes, synced or not.
