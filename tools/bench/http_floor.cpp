@@ -25,8 +25,8 @@ using server::net::Response;
 
 Response applied() {
     Response response;
-    response.body =
-        R"({"status":"applied","seq":918301,"member":"2","awards":[{"rule":"core/purchase","points":59}]})";
+    response.body = R"({"status":"applied","seq":918301,"member":"2",)"
+                    R"("awards":[{"rule":"core/purchase","points":59}]})";
     return response;
 }
 
