@@ -351,6 +351,40 @@ TEST_CASE("engine: no answer leaves before its group is durable", "[engine]") {
     CHECK(rejected.outcome().error.code == ErrorCode::insufficient_points);
 }
 
+TEST_CASE("engine: an answer that needs no group waits for those it saw", "[engine]") {
+    EngineFolder folder;
+    start_shop(folder);
+    folder.disk().hold_syncs();
+    Batch first(folder);
+    first.paid({"o1", "anna", {1'000}, "first"});
+    Pending applied = folder.submit(first);
+    folder.disk().await_held_sync();
+    // More than one drain holds: with work behind it the group goes to the commit thread, and the
+    // writer goes on to the duplicate while that sync runs.
+    constexpr int kOneDrain = 4'096;
+    Batch many(folder);
+    many.paid({"m0", "anna", {100}, "many"});
+    for (int i = 1; i < kOneDrain; ++i)
+        many.paid({"m" + std::to_string(i), "anna", {100}});
+    Pending group = folder.submit(many);
+    Batch known(folder);
+    known.paid({"o1", "anna", {1'000}, "first"});
+    Pending duplicate = folder.submit(known);
+    const std::uint64_t before = folder.shard().metrics().commands.get();
+    folder.disk().release_one_sync();
+    CHECK(applied.outcome().status == Status::applied);
+    folder.await("the duplicate's decision", [&] {
+        return folder.shard().metrics().commands.get() == before + kOneDrain + 1;
+    });
+    folder.disk().await_held_sync();
+    CHECK_FALSE(group.answered());
+    CHECK_FALSE(duplicate.answered());
+    folder.disk().release_syncs();
+    CHECK(group.wait().size() == kOneDrain);
+    CHECK(duplicate.outcome().status == Status::duplicate);
+    CHECK(folder.sink().order() == std::vector<std::string>{"first", "many", "first"});
+}
+
 TEST_CASE("engine: a full queue refuses a batch whole", "[engine]") {
     EngineFolder folder;
     folder.options.queue_commands_max = 10;

@@ -26,6 +26,14 @@ public:
         {
             const std::scoped_lock lock(mutex_);
             held_ = false;
+            let_through_ = 0;
+        }
+        changed_.notify_all();
+    }
+    void release_one() {
+        {
+            const std::scoped_lock lock(mutex_);
+            ++let_through_;
         }
         changed_.notify_all();
     }
@@ -34,12 +42,13 @@ public:
         if (!held_) return;
         ++waiting_;
         changed_.notify_all();
-        changed_.wait(lock, [this] { return !held_; });
+        changed_.wait(lock, [this] { return !held_ || let_through_ > 0; });
         --waiting_;
+        if (held_) --let_through_;
     }
     void await_waiting() {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [this] { return waiting_ > 0; });
+        changed_.wait(lock, [this] { return waiting_ > 0 && let_through_ == 0; });
     }
 
 private:
@@ -47,6 +56,7 @@ private:
     std::condition_variable changed_;
     bool held_ = false;
     int waiting_ = 0;
+    int let_through_ = 0;
 };
 
 class GatedFile final : public rocksdb::FSWritableFileOwnerWrapper {
@@ -116,6 +126,7 @@ public:
     }
     void hold_syncs() override { gate_.hold(); }
     void await_held_sync() override { gate_.await_waiting(); }
+    void release_one_sync() override { gate_.release_one(); }
     void release_syncs() override { gate_.release(); }
 
     ledger::Result<void> create_directory(const std::string& path) override {

@@ -21,6 +21,8 @@ public:
     virtual void hold_syncs() = 0;
     /// Blocks until some sync waits.
     virtual void await_held_sync() = 0;
+    /// Lets one sync pass, the one that waits or the next.
+    virtual void release_one_sync() = 0;
     virtual void release_syncs() = 0;
 };
 
