@@ -124,6 +124,10 @@ public:
         const std::scoped_lock lock(mutex_);
         free_bytes_ = bytes;
     }
+    std::uint64_t free_bytes_asked() override {
+        const std::scoped_lock lock(mutex_);
+        return asked_;
+    }
     void hold_syncs() override { gate_.hold(); }
     void await_held_sync() override { gate_.await_waiting(); }
     void release_one_sync() override { gate_.release_one(); }
@@ -151,6 +155,7 @@ public:
     ledger::Result<std::uint64_t> free_bytes(const std::string& path) override {
         {
             const std::scoped_lock lock(mutex_);
+            ++asked_;
             if (free_bytes_) return *free_bytes_;
         }
         return real_->free_bytes(path);
@@ -165,6 +170,7 @@ private:
     GatedFileSystem file_system_{gate_};
     std::mutex mutex_;
     std::optional<std::uint64_t> free_bytes_;
+    std::uint64_t asked_ = 0;
 };
 
 }  // namespace

@@ -17,6 +17,8 @@ public:
 
     /// Bytes that free_bytes() answers; nullopt: the real ones.
     virtual void set_free_bytes(std::optional<std::uint64_t> bytes) = 0;
+    /// How often free_bytes() was asked: a shard does so five times a second.
+    virtual std::uint64_t free_bytes_asked() = 0;
     /// From now on a sync of a write-ahead log of log/ waits.
     virtual void hold_syncs() = 0;
     /// Blocks until some sync waits.
