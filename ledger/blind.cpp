@@ -77,8 +77,14 @@ Hash16 request_hash(const HmacKey& hmac, std::string_view canonical) {
 }
 
 std::string_view shop_of(std::string_view source) {
-    if (!source.starts_with("//")) return source;
-    const std::string_view authority = source.substr(2, source.find_first_of("/?#", 2) - 2);
+    // RFC 3986: the authority follows "//", which a scheme may precede.
+    const std::size_t slashes = source.find("//");
+    const bool scheme_only = slashes != std::string_view::npos &&
+                             (slashes == 0 || source.find_first_of(":/?#") == slashes - 1);
+    if (!scheme_only) return source;
+    const std::size_t begin = slashes + 2;
+    const std::string_view authority =
+        source.substr(begin, source.find_first_of("/?#", begin) - begin);
     return authority.empty() ? source : authority;
 }
 

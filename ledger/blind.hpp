@@ -33,8 +33,8 @@ namespace ledger {
 /// Entry::request_hash of the canonical request's bytes.
 [[nodiscard]] Hash16 request_hash(const HmacKey& hmac, std::string_view canonical);
 
-/// The authority of a `//authority/path` source ("//maison/prestashop" gives "maison"), else the
-/// whole source. A view into `source`.
+/// The authority of a source that has one ("//maison/prestashop" and "https://maison/x" give
+/// "maison"), else the whole source. A view into `source`.
 [[nodiscard]] std::string_view shop_of(std::string_view source);
 
 /// Without surrounding white space, ASCII letters in lower case; other bytes are kept.

@@ -133,7 +133,11 @@ TEST_CASE("blind: the shop is the authority of the source", "[blind]") {
              {"//maison?x", "maison"},
              {"maison/prestashop", "maison/prestashop"},
              {"/maison", "/maison"},
-             {"https://maison/x", "https://maison/x"},
+             {"https://maison/x", "maison"},
+             {"https://maison", "maison"},
+             {"urn:shop//x", "urn:shop//x"},
+             {"a/b//c", "a/b//c"},
+             {"https:///x", "https:///x"},
              {"///x", "///x"},
              {"//", "//"},
              {"", ""}}) {
