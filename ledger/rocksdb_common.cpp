@@ -79,12 +79,14 @@ RocksdbEnv::RocksdbEnv(std::shared_ptr<Disk> disk)
         owned_ = rocksdb::NewCompositeEnv(shared);
         env_ = owned_.get();
     }
-    // The pools are shared by the two databases of the process. Flushes (HIGH) keep the normal
-    // priority: a starved flush ends in a write stall. Compactions (LOW) take what the cores have
-    // left; two threads, so that the log's trivial moves do not wait behind a long compaction of
-    // `keys`.
+    // The pools are shared by the two databases of the process and take what the answers leave: a
+    // flush (HIGH) compresses, and at full priority it held a core for half a second; the log has
+    // memtables to spare meanwhile. Two threads for compactions (LOW), so that the log's trivial
+    // moves do not wait behind a long compaction of `keys`.
     env_->SetBackgroundThreads(2, rocksdb::Env::HIGH);
     env_->SetBackgroundThreads(2, rocksdb::Env::LOW);
+    env_->LowerThreadPoolCPUPriority(rocksdb::Env::HIGH, rocksdb::CpuPriority::kLow)
+        .PermitUncheckedError();
     env_->LowerThreadPoolCPUPriority(rocksdb::Env::LOW, rocksdb::CpuPriority::kLow)
         .PermitUncheckedError();
 }
