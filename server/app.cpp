@@ -73,6 +73,7 @@ engine::Shard::Options shard_options(const Config& config, const AppHooks& hooks
     options.disk_watermark_bytes = config.disk_free_bytes_min;
     options.queue_commands_max = static_cast<std::uint32_t>(config.queue_commands_max);
     options.queue_bytes_max = config.queue_bytes_max;
+    options.queue_reads_max = static_cast<std::uint32_t>(config.read_queue_max);
     options.checkpoint_period =
         std::chrono::duration_cast<std::chrono::microseconds>(config.checkpoint_interval).count();
     options.accept_clock = config.accept_clock;

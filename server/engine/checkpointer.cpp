@@ -45,6 +45,11 @@ void Checkpointer::submit(ledger::CheckpointBatch batch) {
     changed_.notify_all();
 }
 
+void Checkpointer::wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return finished_; });
+}
+
 bool Checkpointer::take_done() {
     std::lock_guard lock(mutex_);
     const bool done = finished_;
@@ -83,6 +88,7 @@ void Checkpointer::run() {
         lock.lock();
         finished_ = true;
         lock.unlock();
+        changed_.notify_all();
         done_();
         lock.lock();
     }

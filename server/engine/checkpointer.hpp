@@ -31,6 +31,8 @@ public:
     void stop();
     /// Writer. Requires that none is running.
     void submit(ledger::CheckpointBatch batch);
+    /// Writer: blocks until the running checkpoint is ingested.
+    void wait();
     /// Writer: true once after each ingested checkpoint.
     bool take_done();
 

@@ -91,6 +91,7 @@ struct CreateKeyCommand {
 
 struct RevokeKeyCommand {
     std::string_view program;
+    bool every_program = false;  ///< the caller holds a key of every program: may revoke such too
     std::uint64_t key_id = 0;
 };
 

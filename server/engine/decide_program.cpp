@@ -93,7 +93,10 @@ void decide(const DecideContext& context, const RevokeKeyCommand& command, Decis
     INVARIANT(context.program == ledger::kSystemProgram);
     const ledger::ApiKey* key = context.view.api_key(command.key_id);
     const ledger::Program* program = context.view.program_by_name(command.program);
-    if (key == nullptr || program == nullptr || key->program != program->id) {
+    const bool wide = key != nullptr && key->program == ledger::kSystemProgram;
+    const bool allowed = key != nullptr && program != nullptr &&
+                         (wide ? command.every_program : key->program == program->id);
+    if (!allowed) {
         decision.refuse(ledger::make_error(ErrorCode::not_found, "There is no such key."));
         return;
     }

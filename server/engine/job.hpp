@@ -31,6 +31,7 @@ public:
     Lane lane = Lane::interactive;
     Actor actor;
     Arena arena;
+    std::size_t bytes = 0;            ///< of the request's body, for the queue's bound
     ledger::Timestamp queued_at = 0;  ///< monotonic, set by submit
 
 protected:
@@ -75,7 +76,8 @@ protected:
 class ReadJob : public Job {
 public:
     virtual bool read(const ReadContext& context) = 0;
-    ledger::Seq as_of;  ///< set by the writer: the program's last seq that the read saw
+    bool unfinished = false;  ///< set by the writer: rows stayed missing, there is no answer
+    ledger::Seq as_of;        ///< set by the writer: the program's last seq that the read saw
 };
 
 /// Where finished jobs go: called on the writer or commit thread, must not block.

@@ -17,13 +17,13 @@ std::string hex(const ledger::Hash16& hash) {
     return text;
 }
 
-/// Ids of orders, lines and events are not personal; members, notes and reasons are left out.
+/// Ids of orders, lines and events are not personal; subjects, members, notes and reasons are left
+/// out.
 struct Describe {
     std::string operator()(const EventCommand& event) const {
         std::string text = "event\ntype: " + std::string(event.type_name) +
                            "\nsource: " + std::string(event.source) +
                            "\nid: " + std::string(event.id) +
-                           "\nsubject: " + std::string(event.subject) +
                            "\noccurred_at: " + std::to_string(event.occurred_at) + "\n";
         const bool order = event.type == EventType::order_paid;
         text +=
@@ -39,8 +39,7 @@ struct Describe {
     }
     std::string operator()(const AdjustCommand& adjust) const {
         return "adjustment\ncurrency: " + std::string(adjust.currency) +
-               "\namount: " + std::to_string(adjust.amount) +
-               "\nreason_code: " + std::string(adjust.reason_code) + "\n";
+               "\namount: " + std::to_string(adjust.amount) + "\n";
     }
     std::string operator()(const PutMemberCommand&) const { return "member\n"; }
     std::string operator()(const PutProgramCommand& put) const {

@@ -35,6 +35,11 @@ ledger::Result<void> JobQueue::push(std::unique_ptr<Job>& job) {
                 return ledger::make_error(
                     ledger::ErrorCode::overloaded, "Too many events of this program are waiting."
                 );
+            if (lanes.bytes[lane] != 0 && lanes.bytes[lane] + job->bytes > limits_.bytes_max)
+                return ledger::make_error(
+                    ledger::ErrorCode::overloaded, "Too much data of this program is waiting."
+                );
+            lanes.bytes[lane] += job->bytes;
             lanes.commands[lane] += commands;
             commands_[lane] += commands;
             lanes.jobs[lane].push_back(std::move(job));
@@ -59,6 +64,7 @@ void JobQueue::take(int lane, std::uint32_t commands, Drained& out) {
         lanes.jobs[lane].pop_front();
         const std::uint32_t size = weight(*job);
         lanes.commands[lane] -= size;
+        lanes.bytes[lane] -= job->bytes;
         commands_[lane] -= size;
         taken += size;
         next_program_ = it->first + 1;

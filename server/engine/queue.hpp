@@ -19,7 +19,8 @@ namespace server::engine {
 class JobQueue {
 public:
     struct Limits {
-        std::uint32_t commands_max = 65'536;  ///< per program and lane
+        std::uint32_t commands_max = 65'536;                 ///< per program and lane
+        std::uint64_t bytes_max = std::uint64_t{128} << 20;  ///< of bodies, per program and lane
         std::uint32_t reads_max = 8'192;
     };
     struct Drained {
@@ -52,6 +53,7 @@ private:
     struct Lanes {
         std::deque<std::unique_ptr<Job>> jobs[2];
         std::uint32_t commands[2] = {0, 0};
+        std::uint64_t bytes[2] = {0, 0};
     };
     void take(int lane, std::uint32_t commands, Drained& out);
 

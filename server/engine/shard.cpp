@@ -33,7 +33,10 @@ constexpr std::size_t kSettledAtOnceMax = 409;
 class ShardImpl final : public Shard {
 public:
     ShardImpl(Options options, CompletionSink& sink)
-        : options_(std::move(options)), sink_(sink), queue_({options_.queue_commands_max, 8'192}) {}
+        : options_(std::move(options)),
+          sink_(sink),
+          queue_({options_.queue_commands_max, options_.queue_bytes_max, options_.queue_reads_max}
+          ) {}
     ~ShardImpl() override { stop(); }
 
     ledger::Result<void> open();

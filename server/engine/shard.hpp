@@ -44,6 +44,7 @@ public:
         std::uint64_t disk_watermark_bytes =
             std::uint64_t{512} << 20;  ///< writes are refused below this much free space
         std::uint32_t queue_commands_max = 65'536;  ///< per program and lane
+        std::uint32_t queue_reads_max = 8'192;
         std::uint64_t queue_bytes_max = std::uint64_t{128} << 20;
         ledger::Timestamp checkpoint_period = ledger::kMicrosPerSecond;
         bool accept_clock = false;

@@ -27,6 +27,8 @@ constexpr std::size_t kGroupBytesMax = std::size_t{1} << 20;
 /// Reads taken between two groups, so that they never hold up more than about a quarter of the
 /// writer's time.
 constexpr std::uint32_t kReadsMax = 256;
+/// Fetches one read may need; a read that wants more is refused.
+constexpr int kReadRoundsMax = 64;
 constexpr ledger::Timestamp kIdleWait = 200'000;
 constexpr ledger::Timestamp kBusyWait = 20'000;
 constexpr std::size_t kSliceRows = 256;
@@ -86,7 +88,7 @@ void Writer::run() {
     // The last checkpoint: finish the running one, then cut what is left.
     while (checkpoints_ && (parts_.state.checkpoint_running() || parts_.state.dirty_rows() > 0)) {
         advance_checkpoint(1u << 20, true);
-        if (checkpoint_handed_over_) parts_.queue.drain(0, 0, kBusyWait);
+        if (checkpoint_handed_over_) parts_.checkpointer.wait();
     }
 }
 
@@ -491,8 +493,13 @@ void Writer::run_reads(std::vector<std::unique_ptr<Job>> reads) {
         );
         if (const ledger::Program* program = parts_.state.program(read.program))
             read.as_of = program->last_seq;
-        for (int attempt = 0; attempt < 64 && !read.read(context); ++attempt)
+        // Each round asks for all it can name, so even a hundred cold members take few of them.
+        bool done = read.read(context);
+        for (int round = 0; round < kReadRoundsMax && !done; ++round) {
             fetch_missing();
+            done = read.read(context);
+        }
+        read.unfinished = !done;
         parts_.state.misses().clear();
         parts_.metrics.reads.add();
         finished_.push_back(std::move(job));

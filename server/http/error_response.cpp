@@ -1,5 +1,7 @@
 #include "server/http/error_response.hpp"
 
+#include <array>
+#include <atomic>
 #include <string>
 
 namespace server::http {
@@ -136,7 +138,17 @@ std::string_view title(ErrorCode code) {
     return "The server failed";
 }
 
+namespace {
+/// By ErrorCode; every refusal that leaves the server passes write_problem.
+std::array<std::atomic<std::uint64_t>, 128> problems_written{};
+}  // namespace
+
+std::uint64_t problem_count(ErrorCode code) {
+    return problems_written[static_cast<std::size_t>(code)].load(std::memory_order_relaxed);
+}
+
 void write_problem(JsonWriter& json, const ledger::Error& error, const ProblemExtras& extras) {
+    problems_written[static_cast<std::size_t>(error.code)].fetch_add(1, std::memory_order_relaxed);
     json.begin_object()
         .field("type", "about:blank")
         .field("title", title(error.code))

@@ -24,6 +24,10 @@ struct ProblemExtras {
     unsigned retry_after_s = 1;
 };
 
+/// How many problems with this code were written since the start, in answers of their own and in
+/// batches. Any thread.
+[[nodiscard]] std::uint64_t problem_count(ledger::ErrorCode code);
+
 /// Writes the problem of RFC 9457 as one JSON object: type, title, status, code, detail, errors
 /// and the extras.
 void write_problem(JsonWriter& json, const ledger::Error& error, const ProblemExtras& extras = {});

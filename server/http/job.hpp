@@ -7,6 +7,7 @@
 #include "server/engine/job.hpp"
 #include "server/engine/registry.hpp"
 #include "server/http/completable.hpp"
+#include "server/http/error_response.hpp"
 #include "server/net/http.hpp"
 #include "server/net/unique_function.hpp"
 
@@ -51,6 +52,12 @@ public:
     [[nodiscard]] net::IoQueue* queue() const override { return respond.queue(); }
     void complete(std::unique_ptr<engine::Job> self) override {
         std::unique_ptr<HttpRead> owned(static_cast<HttpRead*>(self.release()));
+        if (unfinished) {
+            respond(error_response(ledger::make_error(
+                ledger::ErrorCode::overloaded, "The read needs more rows than one read may fetch."
+            )));
+            return;
+        }
         if (finish) {
             auto go_on = std::move(finish);
             go_on(std::move(owned));

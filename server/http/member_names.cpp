@@ -25,11 +25,13 @@ public:
 
     bool read(const engine::ReadContext& context) override {
         const std::size_t end = std::min(next_ + kNamesPerRead, wanted_.size());
+        // All of them are asked before the round ends, so that one fetch serves all that is
+        // missing.
+        bool ready = true;
         for (std::size_t i = next_; i < end; ++i)
-            if (!read_member_name(context, program, wanted_[i], names_[wanted_[i].value]))
-                return false;
-        next_ = end;
-        return true;
+            ready &= read_member_name(context, program, wanted_[i], names_[wanted_[i].value]);
+        if (ready) next_ = end;
+        return ready;
     }
 
     [[nodiscard]] net::IoQueue* queue() const override { return queue_; }

@@ -105,6 +105,12 @@ public:
             );
             return {};
         }
+        const bool line = bytes_max <= kEnvelopeMax;
+        if (line &&
+            std::any_of(read.begin(), read.end(), [](char c) { return c >= 0 && c < ' '; })) {
+            fail(ErrorCode::invalid_event, field, "must not contain control characters");
+            return {};
+        }
         return arena_.copy(read);
     }
 
@@ -526,6 +532,13 @@ Result<Envelope> read_envelope(element root, Arena& arena) {
                 fields.fail(ErrorCode::wrong_type, "/data_base64", "must be a string");
             envelope.data_base64 = encoded;
             envelope.has_base64 = true;
+        } else if (key == "linked") {
+            // All-or-nothing sets are not built: half of one must not be applied in silence.
+            bool linked = true;
+            if (value.get_bool().get(linked) != simdjson::SUCCESS || linked)
+                fields.fail(
+                    ErrorCode::not_supported, "/linked", "sets of events are not supported"
+                );
         } else if (!attribute_name(key)) {
             fields.fail(
                 ErrorCode::invalid_event,
@@ -762,6 +775,16 @@ Result<EventCommand> read_binary_event(
     return read_parsed_event(envelope, context, arena);
 }
 
+namespace {
+
+bool is_code(std::string_view text) {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    });
+}
+
+}  // namespace
+
 Result<engine::AdjustCommand> read_adjustment(std::string_view json, Arena& arena) {
     auto root = parse(buffers().parser, json, 32);
     if (root.has_error()) return root.error();
@@ -781,6 +804,13 @@ Result<engine::AdjustCommand> read_adjustment(std::string_view json, Arena& aren
                 fields.fail(ErrorCode::invalid_amount, "/amount", "must not be 0");
         } else if (key == "reason_code") {
             command.reason_code = fields.text("/reason_code", value, 64);
+            // It stands in the clear in the log: a code, never a sentence. Those go to `note`.
+            if (!fields.failed() && !is_code(command.reason_code))
+                fields.fail(
+                    ErrorCode::invalid_parameter,
+                    "/reason_code",
+                    "must be a code of lower-case letters, digits, '_', '.' or '-'"
+                );
         } else if (key == "note") {
             command.note = fields.text("/note", value, kLongTextMax);
         } else if (key == "visible_to_member") {

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "server/http/error_response.hpp"
+
 namespace server::ops {
 
 namespace {
@@ -74,10 +76,13 @@ void EngineMetrics::register_engine() {
     for (std::uint16_t code = 1; code < kWireCodesEnd; ++code) {
         const std::string_view name = ledger::name(static_cast<ledger::ErrorCode>(code));
         if (name.empty() || name == "unknown") continue;
-        counter(
+        registry_.counter_from(
             "guerdon_rejected_total",
-            "Commands rejected or refused by the engine, by code",
-            engine.refused_by_code[code],
+            "Problems answered, alone or as an item of a batch, by code",
+            [code] {
+                return static_cast<double>(http::problem_count(static_cast<ledger::ErrorCode>(code))
+                );
+            },
             {{"code", name}}
         );
     }

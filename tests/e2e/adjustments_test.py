@@ -12,6 +12,11 @@ class AdjustmentTest(support.ServerTest):
         self.program = self.server.program()
         self.program.paid(order("2", "100.00"))
 
+    def test_a_reason_code_is_no_sentence(self):
+        self.program.paid(order("2", "9.00"))
+        answer = self.program.adjust("2", 5, reason_code="Call from Anna Keller")
+        self.assert_problem(answer, 400, "invalid_parameter", "/reason_code")
+
     def test_points_are_added_and_taken(self):
         answer = self.program.adjust("2", 50)
         self.assertEqual(answer.status, 201, answer)

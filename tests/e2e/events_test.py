@@ -228,6 +228,16 @@ class MalformedEventTest(support.ServerTest):
         deep["data"]["extra"] = json.loads("[" * 31 + "]" * 31)
         self.assert_problem(self.program.post(deep), 400, "too_deep")
 
+    def test_sets_are_refused_and_not_half_applied(self):
+        answer = self.program.post(order("2", "5.00") | {"linked": True})
+        self.assert_problem(answer, 422, "not_supported", "/linked")
+
+    def test_ids_without_control_characters(self):
+        self.assert_problem(self.program.post(order("a\x00b", "5.00")), 400, "invalid_event",
+                            "/data/customer/id")
+        self.assert_problem(self.program.post(order("2", "5.00") | {"id": "a\nb"}), 400,
+                            "invalid_event", "/id")
+
     def test_not_a_cloudevent(self):
         for missing in ("specversion", "id", "source", "type"):
             with self.subTest(missing):

@@ -49,6 +49,19 @@ class MemberTest(support.ServerTest):
                 self.program.paid(order(name, "3.00"))
                 self.assertEqual(self.program.wallet(name)["available"], 3)
 
+    def test_many_with_one_email_are_all_found_also_when_cold(self):
+        email = unique("shared") + "@example.com"
+        names = {str(number) for number in range(1, 81)}
+        for name in names:
+            self.program.put_member(name, {"email": email})
+        self.server.restart()
+        program = support.Program(self.server.client(), self.program.name)
+        found = support.rows_of(program.get("/members", query=email))
+        self.assertEqual({row["member"] for row in found}, names)
+        for number in range(81, 121):
+            program.put_member(str(number), {"email": email})
+        self.assert_problem(program.get("/members", query=email), 400, "invalid_parameter")
+
     def test_exact_look_up(self):
         email = unique("anna") + "@Example.com"
         paid = order({"id": "12", "email": email}, "5.00")

@@ -69,6 +69,7 @@ std::unique_ptr<HttpWrite> make_write(Call& call) {
     if (call.program != nullptr) job->program = call.program->id;
     job->actor = {ledger::ActorKind::key, call.caller.key_id};
     job->registry = call.registry;
+    job->bytes = call.request.body.size();
     job->info = call.program;
     return job;
 }
