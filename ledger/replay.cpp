@@ -32,9 +32,10 @@ Result<void> Replay::fetch(
     Misses& misses = state.misses();
     if (!misses.rows.empty()) {
         if (views == nullptr) {
-            for (const RowRef& row : misses.rows)
+            for (const RowRef& row : misses.rows) {
                 if (auto inserted = state.insert(row, std::nullopt); inserted.has_error())
                     return inserted.error();
+            }
         } else {
             auto values = views->multi_get(misses.rows);
             if (values.has_error()) return values.error();
@@ -66,10 +67,11 @@ Result<void> Replay::apply_entry(std::string_view bytes) {
         auto key = options_.vault->key_for(entry.program, entry.sealed_for);
         if (key.has_error()) return key.error();
         if (*key) {
-            if (auto opened = open_personal(scratch_, **key); opened.has_error())
+            if (auto opened = open_personal(scratch_, **key); opened.has_error()) {
                 return make_error(
                     ErrorCode::corrupt, place(entry) + ": its sealed part does not open"
                 );
+            }
             auto hashes = blind_of(*options_.vault, entry);
             if (hashes.has_error()) return hashes.error();
             blind = *hashes;
@@ -77,14 +79,16 @@ Result<void> Replay::apply_entry(std::string_view bytes) {
     }
     // A fetched row may reveal that another is needed (a chunk behind a member), so ask until
     // nothing is missing.
-    while (!options_.state.prepared(entry))
+    while (!options_.state.prepared(entry)) {
         if (auto fetched = fetch(options_.state, options_.views, options_.find_entry);
             fetched.has_error())
             return fetched.error();
-    if (auto legal = options_.state.check(entry); legal.has_error())
+    }
+    if (auto legal = options_.state.check(entry); legal.has_error()) {
         return make_error(
             ErrorCode::corrupt, place(entry) + " does not apply: " + legal.error().detail
         );
+    }
     options_.state.apply(entry, blind ? &*blind : nullptr);
     if (options_.on_key) {
         if (entry.has_key_hash) options_.on_key(entry.key_hash);
@@ -99,9 +103,10 @@ Result<void> Replay::apply_entry(std::string_view bytes) {
 }
 
 Result<void> Replay::apply(const Group& group) {
-    for (const EntryLocation& location : group.entries())
+    for (const EntryLocation& location : group.entries()) {
         if (auto applied = apply_entry(group.bytes(location)); applied.has_error())
             return applied.error();
+    }
     for (ViewRecord& row : seqidx_records(group))
         options_.state.append(std::move(row));
     return {};

@@ -12,7 +12,7 @@
 #include "server/net/proxy.hpp"
 #include "server/net/server.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's name
 class App;
 }
 

@@ -14,21 +14,13 @@ using ledger::EntryKind;
 using ledger::ErrorCode;
 using ledger::PlanOutcome;
 
-namespace {
-
 /// One evaluation at a time on the writer; its buffers stay.
 rules::Scratch& rule_scratch() {
     static thread_local rules::Scratch scratch;
     return scratch;
 }
 
-void fill_event(
-    const DecideContext& context,
-    const EventCommand& command,
-    ledger::Timestamp now,
-    ledger::Entry& entry
-) {
-    (void)context;
+void fill_event(const EventCommand& command, ledger::Timestamp now, ledger::Entry& entry) {
     entry.occurred_at = command.occurred_at;
     entry.evaluated_at = now;
     entry.has_key_hash = true;
@@ -42,6 +34,8 @@ void fill_event(
     entry.event.subject = command.subject;
     entry.event.engine_abi = kEngineAbi;
 }
+
+namespace {
 
 /// The same fact came under another event id: remember that id, award nothing.
 void decide_alias(
@@ -76,7 +70,7 @@ void decide_alias(
 
 void decide_ignored(const DecideContext& context, const EventCommand& command, Decision& decision) {
     ledger::Entry& entry = decision.add(context, EntryKind::ignored);
-    fill_event(context, command, command.occurred_at, entry);
+    fill_event(command, command.occurred_at, entry);
     entry.event.engine_abi = 0;
     decision.kind = Decision::Kind::entries;
     decision.status = Status::ignored;
@@ -89,7 +83,7 @@ void decide_parked(
     Decision& decision
 ) {
     ledger::Entry& entry = decision.add(context, EntryKind::parked);
-    fill_event(context, command, now, entry);
+    fill_event(command, now, entry);
     entry.has_natural_hash = true;
     entry.natural_hash = command.natural_hash;
     entry.event.facts = ledger::FactsKind::order;
@@ -214,7 +208,7 @@ void decide_paid(
     if (!who.ready) return;
 
     ledger::Entry& entry = decision.add(context, EntryKind::event);
-    fill_event(context, command, now, entry);
+    fill_event(command, now, entry);
     entry.has_natural_hash = true;
     entry.natural_hash = command.natural_hash;
     entry.member = who.member;

@@ -28,6 +28,12 @@ MemberAnswer find_or_make_member(
 /// Turns a plan's refusal into the decision's; false if it was done.
 bool plan_failed(ledger::PlanOutcome outcome, Decision& decision);
 
+/// The buffers of rule evaluations on this thread; one evaluation at a time.
+[[nodiscard]] rules::Scratch& rule_scratch();
+
+/// The parts that every entry made of a storefront event has: hashes, times, envelope.
+void fill_event(const EventCommand& command, ledger::Timestamp now, ledger::Entry& entry);
+
 /// Copies a rule's outcome into the entry; `per_line` goes to the decision's scratch memory.
 void write_outcome(const rules::Outcome& outcome, Decision& decision, ledger::RuleOutcome& stored);
 

@@ -14,11 +14,6 @@ using ledger::Points;
 
 namespace {
 
-rules::Scratch& rule_scratch() {
-    static thread_local rules::Scratch scratch;
-    return scratch;
-}
-
 ledger::NegativePolicy policy_of(const rules::RuleSet& rule_set, std::uint16_t currency) {
     switch (rule_set.currencies()[currency].negative) {
         case rules::NegativePolicy::forbid: return ledger::NegativePolicy::forbid;
@@ -30,20 +25,9 @@ ledger::NegativePolicy policy_of(const rules::RuleSet& rule_set, std::uint16_t c
 }
 
 void fill(const EventCommand& command, ledger::Timestamp now, ledger::Entry& entry) {
-    entry.occurred_at = command.occurred_at;
-    entry.evaluated_at = now;
-    entry.has_key_hash = true;
-    entry.key_hash = command.key_hash;
-    entry.has_request_hash = true;
-    entry.request_hash = command.request_hash;
-    entry.has_event = true;
-    entry.event.source = command.source;
-    entry.event.id = command.id;
-    entry.event.type = command.type_name;
-    entry.event.subject = command.subject;
+    fill_event(command, now, entry);
     entry.event.facts = ledger::FactsKind::refund;
     entry.event.refund = command.refund;
-    entry.event.engine_abi = kEngineAbi;
 }
 
 /// Refused for ever: the natural key stays free, so a corrected refund under a new event id can
@@ -123,7 +107,7 @@ void decide_refund(
         decision.miss();
         return;
     }
-    if (command.refund.currency.size() != 0 && command.refund.currency != facts.currency)
+    if (command.refund.currency.size() != 0 && command.refund.currency != facts.currency) {
         return reject_refund(
             context,
             command,
@@ -134,7 +118,8 @@ void decide_refund(
             ),
             decision
         );
-    if (state.found() && state.row->closed)
+    }
+    if (state.found() && state.row->closed) {
         return reject_refund(
             context,
             command,
@@ -147,6 +132,7 @@ void decide_refund(
             ),
             decision
         );
+    }
 
     const std::size_t lines = rules::line_count(facts);
     const auto remaining = decision.scratch.make<Points>(lines);
@@ -217,7 +203,7 @@ void decide_refund(
         const auto outcome = plan.take_back(
             original.currency, back, original.lot, policy_of(*rule_set, original.currency)
         );
-        if (outcome == ledger::PlanOutcome::insufficient_points)
+        if (outcome == ledger::PlanOutcome::insufficient_points) {
             return reject_refund(
                 context,
                 command,
@@ -229,6 +215,7 @@ void decide_refund(
                 ),
                 decision
             );
+        }
         if (plan_failed(outcome, decision)) return;
     }
     plan.finish();

@@ -32,9 +32,10 @@ struct Describe {
         text +=
             "currency: " + std::string(order ? event.order.currency : event.refund.currency) + "\n";
         text += "total: " + std::to_string(order ? event.order.total : event.refund.amount) + "\n";
-        for (const ledger::OrderLine& line : order ? event.order.lines : event.refund.lines)
+        for (const ledger::OrderLine& line : order ? event.order.lines : event.refund.lines) {
             text += "line: " + std::string(line.line_id) + " " + std::string(line.sku) + " x" +
                     std::to_string(line.quantity) + " " + std::to_string(line.amount) + "\n";
+        }
         return text;
     }
     std::string operator()(const AdjustCommand& adjust) const {
@@ -96,10 +97,11 @@ void Poison::add(
     if (auto made = disk_->create_directory(folder_); made.has_error()) return;
     const std::string text = "what: " + std::string(what) + "\n" + std::visit(Describe{}, command);
     if (auto written = disk_->write_file(folder_ + "/" + hex(hash) + ".txt", text, 0600);
-        written.has_error())
+        written.has_error()) {
         std::fprintf(
             stderr, "guerdon: cannot keep the failed command: %s\n", written.error().detail.c_str()
         );
+    }
 }
 
 }  // namespace server::engine

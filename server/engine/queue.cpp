@@ -21,24 +21,28 @@ ledger::Result<void> JobQueue::push(std::unique_ptr<Job>& job) {
         if (closed_)
             return ledger::make_error(ledger::ErrorCode::not_ready, "The server is stopping.");
         if (read) {
-            if (reads_.size() >= limits_.reads_max)
+            if (reads_.size() >= limits_.reads_max) {
                 return ledger::make_error(
                     ledger::ErrorCode::overloaded, "Too many reads are waiting."
                 );
+            }
             reads_.push_back(std::move(job));
         } else {
             const int lane = job->lane == Lane::bulk ? 1 : 0;
             Lanes& lanes = programs_[job->program.value];
             // A batch larger than the whole queue is still let in when nothing waits; it could
             // never enter otherwise.
-            if (lanes.commands[lane] != 0 && lanes.commands[lane] + commands > limits_.commands_max)
+            if (lanes.commands[lane] != 0 &&
+                lanes.commands[lane] + commands > limits_.commands_max) {
                 return ledger::make_error(
                     ledger::ErrorCode::overloaded, "Too many events of this program are waiting."
                 );
-            if (lanes.bytes[lane] != 0 && lanes.bytes[lane] + job->bytes > limits_.bytes_max)
+            }
+            if (lanes.bytes[lane] != 0 && lanes.bytes[lane] + job->bytes > limits_.bytes_max) {
                 return ledger::make_error(
                     ledger::ErrorCode::overloaded, "Too much data of this program is waiting."
                 );
+            }
             lanes.bytes[lane] += job->bytes;
             lanes.commands[lane] += commands;
             commands_[lane] += commands;

@@ -20,12 +20,12 @@ public:
         ledger::KeyVault& keys,
         const ledger::ViewStore& views,
         ledger::ProgramId program,
-        ledger::Timestamp now_,
-        const ledger::MerkleTree* tree_
+        ledger::Timestamp read_at,
+        const ledger::MerkleTree* tree_of_program
     )
         : ReadContext(state, keys), state_(state), keys_(keys), views_(views), program_(program) {
-        now = now_;
-        tree = tree_;
+        now = read_at;
+        tree = tree_of_program;
     }
 
     bool open(ledger::OwnedEntry& entry) const override {

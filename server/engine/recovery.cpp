@@ -113,9 +113,10 @@ ledger::Result<Recovered> recover(
 ) {
     Recovered found;
     const auto snapshot = views.snapshot();
-    for (const ViewFamily family : {ViewFamily::program, ViewFamily::api_key})
+    for (const ViewFamily family : {ViewFamily::program, ViewFamily::api_key}) {
         if (auto loaded = load_family(state, *snapshot, family); loaded.has_error())
             return loaded.error();
+    }
 
     ledger::Replay replay(
         {state,
@@ -146,12 +147,13 @@ ledger::Result<Recovered> recover(
 
     auto last = log_store.last_group(kShard);
     if (last.has_error()) return last.error();
-    if (applied > *last)
+    if (applied > *last) {
         return ledger::make_error(
             ErrorCode::corrupt,
             "views/ is at group " + std::to_string(applied.value) + " but log/ ends at group " +
                 std::to_string(last->value) + ": delete views/ after checking log/"
         );
+    }
     std::shared_ptr<const ledger::Group> last_read;
     ledger::GroupReader reader(kShard, ledger::GroupId{applied.value + 1});
     const auto visit = [&](ledger::GroupId id, std::uint16_t part, std::string_view value
@@ -165,15 +167,17 @@ ledger::Result<Recovered> recover(
         if (auto same = check_root(group.id()); same.has_error()) return same;
         last_read = *added;
         ++found.replayed_groups;
-        if (state.dirty_rows() > dirty_rows_max)
+        if (state.dirty_rows() > dirty_rows_max) {
             if (auto written = write_checkpoint(state, log, views, replay.trees, group.id());
                 written.has_error())
                 return written;
-        if (found.replayed_groups % kProgressGroups == 0)
+        }
+        if (found.replayed_groups % kProgressGroups == 0) {
             progress(
                 "replayed " + std::to_string(found.replayed_entries) + " entries, group " +
                 std::to_string(group.id().value) + " of " + std::to_string(last->value)
             );
+        }
         return {};
     };
     if (auto scanned = log_store.scan(kShard, ledger::GroupId{applied.value + 1}, visit);

@@ -31,9 +31,9 @@ public:
         programs_[program][version] = std::move(rule_set);
     }
     [[nodiscard]] const Versions& of(ledger::ProgramId program) const {
-        static const Versions none;
+        static const Versions kNone;
         const auto it = programs_.find(program);
-        return it == programs_.end() ? none : it->second;
+        return it == programs_.end() ? kNone : it->second;
     }
 
 private:

@@ -175,17 +175,19 @@ ledger::Result<void> ShardImpl::open() {
         [this](const std::string& line) { say(line); }
     );
     if (found.has_error()) return found.error();
-    if (found->replayed_groups > 0)
+    if (found->replayed_groups > 0) {
         say("replayed " + std::to_string(found->replayed_entries) + " entries in " +
             std::to_string(found->replayed_groups) + " groups");
+    }
     if (views_empty) {
         key_filter_->start_empty();
     } else {
         filter_thread_ = std::thread([this, before] {
-            if (auto built = key_filter_->rebuild(*before, stop_filter_); built.has_error())
+            if (auto built = key_filter_->rebuild(*before, stop_filter_); built.has_error()) {
                 std::fprintf(
                     stderr, "guerdon: the key filter stays off: %s\n", built.error().detail.c_str()
                 );
+            }
         });
     }
 
@@ -210,9 +212,10 @@ ledger::Result<void> ShardImpl::open() {
 
     clock_guard_ =
         std::make_unique<ClockGuard>(*options_.clock, found->last_recorded, options_.accept_clock);
-    if (clock_guard_->held())
+    if (clock_guard_->held()) {
         say("the clock is more than 24 hours ahead of the last entry: writes wait for "
             "--accept-clock or POST /v1/ops/clock");
+    }
 
     Writer::Start start;
     start.trees = std::move(found->trees);
@@ -257,20 +260,23 @@ ledger::Result<void> ShardImpl::submit(std::unique_ptr<Job>& job) {
         return ledger::make_error(ErrorCode::not_ready, "The server is stopping.");
     if (job->lane != Lane::internal && dynamic_cast<WriteJob*>(job.get()) != nullptr) {
         if (clock_guard_->held()) return ledger::make_error(ErrorCode::not_ready, kClockHeldDetail);
-        if (sync_stalled_.load(std::memory_order_relaxed))
+        if (sync_stalled_.load(std::memory_order_relaxed)) {
             return ledger::make_error(
                 ErrorCode::not_ready, "The disk has not answered for 5 seconds."
             );
-        if (disk_full_.load(std::memory_order_relaxed))
+        }
+        if (disk_full_.load(std::memory_order_relaxed)) {
             return ledger::make_error(
                 ErrorCode::disk_full, "The disk is nearly full: writes are refused, reads go on."
             );
+        }
         const ledger::Timestamp oldest = writer_->oldest_unviewed();
         if (oldest != 0 && options_.checkpoints &&
-            writer_->last_recorded() - oldest > kViewLagMax + options_.checkpoint_period)
+            writer_->last_recorded() - oldest > kViewLagMax + options_.checkpoint_period) {
             return ledger::make_error(
                 ErrorCode::overloaded, "The server is catching up with its views."
             );
+        }
     }
     job->queued_at = options_.clock->monotonic();
     return queue_.push(job);
@@ -293,12 +299,13 @@ void ShardImpl::stop() {
     if (committer_) committer_->stop();
     if (checkpointer_) checkpointer_->stop();
     if (started_ && witness_) {
-        if (auto written = witness_->stop(); written.has_error())
+        if (auto written = witness_->stop(); written.has_error()) {
             std::fprintf(
                 stderr,
                 "guerdon: the last witness could not be written: %s\n",
                 written.error().detail.c_str()
             );
+        }
     }
 }
 
@@ -391,10 +398,11 @@ ShardStats ShardImpl::stats() const {
     stats.applied_group = log_->last_group().value;
     stats.views_group = views_->applied_group().value;
     const ledger::Timestamp oldest = writer_->oldest_unviewed();
-    if (oldest != 0)
+    if (oldest != 0) {
         stats.view_lag_seconds =
             static_cast<double>(std::max<ledger::Timestamp>(0, options_.clock->now() - oldest)) /
             1e6;
+    }
     stats.due_backlog = due_backlog_;
     stats.clock_held = clock_guard_->held();
     stats.clock_skew_seconds = static_cast<double>(clock_guard_->skew()) / 1e6;

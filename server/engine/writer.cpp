@@ -121,10 +121,12 @@ void Writer::process(JobQueue::Drained drained) {
     const ledger::Timestamp monotonic = parts_.clock.monotonic();
     events_.clear();
     looked_at_ = next_event_ = 0;
-    for (const auto& job : drained.writes)
-        for (const Command& command : static_cast<const WriteJob&>(*job).commands)
+    for (const auto& job : drained.writes) {
+        for (const Command& command : static_cast<const WriteJob&>(*job).commands) {
             if (const auto* event = std::get_if<EventCommand>(&command))
                 events_.emplace_back(job->program, event);
+        }
+    }
     for (auto& job : drained.writes) {
         parts_.metrics.queue_micros.record(
             static_cast<std::uint64_t>(std::max<ledger::Timestamp>(0, monotonic - job->queued_at))
@@ -295,9 +297,10 @@ void Writer::fetch_missing() {
 }
 
 ledger::Result<std::string> Writer::find_entry(ledger::ProgramId program, ledger::Seq seq) const {
-    for (auto it = open_entries_.rbegin(); it != open_entries_.rend(); ++it)
+    for (auto it = open_entries_.rbegin(); it != open_entries_.rend(); ++it) {
         if (it->program == program && it->seq == seq)
             return open_bytes_.substr(it->offset, it->size);
+    }
     if (const auto recent = parts_.log.find_in_ring(program, seq))
         return std::string(recent->bytes);
     return parts_.log.find(program, seq);

@@ -128,10 +128,11 @@ ledger::Result<Caller> Api::Impl::admit(
     const engine::Registry& registry, const net::RequestHead& head
 ) {
     const ledger::Timestamp now = options.clock->monotonic();
-    if (failures.blocked(head.peer, now))
+    if (failures.blocked(head.peer, now)) {
         return ledger::make_error(
             ErrorCode::rate_limited, "Too many requests with a wrong key came from this address."
         );
+    }
     auto caller = authenticate(registry, head);
     if (caller.has_error()) failures.failed(head.peer, now);
     return caller;
@@ -220,10 +221,11 @@ void Api::handle(const net::Request& request, net::Respond respond) {
         const bool foreign = call.caller.program != ledger::kSystemProgram &&
                              (call.program == nullptr || call.program->id != call.caller.program);
         // A key of one program learns nothing about others, not even that they exist.
-        if (foreign || (call.program == nullptr && !makes_program))
+        if (foreign || (call.program == nullptr && !makes_program)) {
             return call.refuse(
                 ledger::make_error(ErrorCode::program_not_found, "There is no such program.")
             );
+        }
     }
     impl_->dispatch(route, std::move(call));
 }
@@ -242,13 +244,15 @@ std::shared_ptr<net::BodyStream> Api::open_stream(
     if (caller.has_error()) return refuse(caller.error());
     const engine::ProgramInfo* program = registry->find((*match).parameters[0]);
     if (program == nullptr ||
-        (caller->program != ledger::kSystemProgram && caller->program != program->id))
+        (caller->program != ledger::kSystemProgram && caller->program != program->id)) {
         return refuse(ledger::make_error(ErrorCode::program_not_found, "There is no such program.")
         );
-    if (!caller->may(Scope::events_write))
+    }
+    if (!caller->may(Scope::events_write)) {
         return refuse(
             ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write.")
         );
+    }
     return open_event_stream(
         impl_->services, *caller, std::move(registry), *program, std::move(respond)
     );

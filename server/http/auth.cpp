@@ -29,9 +29,10 @@ constexpr std::uint32_t bit(Scope scope) {
 
 std::uint32_t scope_bits(const ledger::ApiKey& key) {
     std::uint32_t bits = 0;
-    for (const std::string& scope : key.scopes)
+    for (const std::string& scope : key.scopes) {
         for (std::size_t i = 0; i < kScopes.size(); ++i)
             if (scope == kScopes[i]) bits |= 1u << i;
+    }
     if ((bits & bit(Scope::events_backfill)) != 0) bits |= bit(Scope::events_write);
     return bits;
 }
@@ -77,20 +78,23 @@ ledger::Result<Caller> authenticate(
 ) {
     const std::string_view header = head.header("authorization");
     constexpr std::string_view kBearer = "Bearer ";
-    if (header.empty())
+    if (header.empty()) {
         return ledger::make_error(
             ErrorCode::unauthenticated, "Give an API key: Authorization: Bearer gk_…"
         );
+    }
     if (header.size() <= kBearer.size() ||
-        !net::equals_ignoring_case(header.substr(0, kBearer.size()), kBearer))
+        !net::equals_ignoring_case(header.substr(0, kBearer.size()), kBearer)) {
         return ledger::make_error(
             ErrorCode::unauthenticated, "The Authorization header must be: Bearer gk_…"
         );
+    }
     const auto found = registry.keys.find(secret_hash(header.substr(kBearer.size())));
-    if (found == registry.keys.end() || found->second.revoked || found->second.kind != 1)
+    if (found == registry.keys.end() || found->second.revoked || found->second.kind != 1) {
         return ledger::make_error(
             ErrorCode::unauthenticated, "This API key is not known or was revoked."
         );
+    }
     return Caller{found->second.id, found->second.program, scope_bits(found->second)};
 }
 

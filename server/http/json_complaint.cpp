@@ -111,10 +111,11 @@ private:
                 continue;
             }
             for (const char c : level.key) {
-                if (c == '~' || c == '/')
+                if (c == '~' || c == '/') {
                     out += c == '~' ? "~0" : "~1";
-                else
+                } else {
                     out += c;
+                }
             }
         }
         return out.empty() ? "/" : out;
@@ -130,17 +131,19 @@ private:
 ledger::Error json_complaint(std::string_view text, std::size_t depth_max) {
     if (depth_of(text) > depth_max)
         return ledger::make_error(ErrorCode::too_deep, "The body is nested too deeply.");
-    if (const auto fault = rules::find_json_fault(text))
+    if (const auto fault = rules::find_json_fault(text)) {
         return ledger::make_error(
             ErrorCode::malformed_json,
             "line " + std::to_string(fault->line) + ", column " + std::to_string(fault->column) +
                 ": " + fault->detail
         );
+    }
     std::string pointer = NumberFinder(text).find();
-    if (!pointer.empty())
+    if (!pointer.empty()) {
         return ledger::field_error(
             ErrorCode::invalid_amount, std::move(pointer), "is outside ±(2^53−1)"
         );
+    }
     return ledger::make_error(ErrorCode::malformed_json, "The body is not JSON.");
 }
 

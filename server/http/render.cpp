@@ -30,9 +30,10 @@ const ledger::LotGrant* granted(const ledger::Entry& entry, std::uint32_t lot) {
 }  // namespace
 
 std::string_view currency_id(const engine::ProgramInfo& program, std::uint16_t number) {
-    for (auto it = program.rule_sets.rbegin(); it != program.rule_sets.rend(); ++it)
+    for (auto it = program.rule_sets.rbegin(); it != program.rule_sets.rend(); ++it) {
         if (it->second && number < it->second->currencies().size())
             return it->second->currencies()[number].id;
+    }
     return {};
 }
 
@@ -228,9 +229,10 @@ void write_event(
             .field("rule", rule.rule)
             .field("outcome", ledger::name(rule.code))
             .field("amount", rule.posted);
-        if (rule.code == ledger::RuleCode::awarded || rule.code == ledger::RuleCode::refunded)
+        if (rule.code == ledger::RuleCode::awarded || rule.code == ledger::RuleCode::refunded) {
             json.field("currency", currency_id(program, rule.currency))
                 .field("reason", rule.reason);
+        }
         if (rule.lot != 0) json.field("lot", rule.lot);
         json.key("per_line").begin_array();
         for (const ledger::Points share : rule.per_line)
@@ -244,12 +246,13 @@ void write_movements(
     JsonWriter& json, const engine::ProgramInfo& program, const ledger::Entry& entry
 ) {
     json.key("postings").begin_array();
-    for (const ledger::Posting& posting : entry.postings)
+    for (const ledger::Posting& posting : entry.postings) {
         json.begin_object()
             .field("account", ledger::name(posting.account))
             .field("currency", currency_id(program, posting.currency))
             .field("amount", posting.amount)
             .end_object();
+    }
     json.end_array().key("lots").begin_array();
     for (const ledger::LotGrant& lot : entry.lots) {
         json.begin_object()
@@ -260,18 +263,20 @@ void write_movements(
         json.time_field("expires_at", lot.expires_at).end_object();
     }
     json.end_array().key("allocations").begin_array();
-    for (const ledger::Allocation& allocation : entry.allocations)
+    for (const ledger::Allocation& allocation : entry.allocations) {
         json.begin_object()
             .field("lot", allocation.lot)
             .field("amount", allocation.amount)
             .field("purpose", purpose(allocation.purpose))
             .end_object();
+    }
     json.end_array().key("activations").begin_array();
-    for (const ledger::Activation& activation : entry.activations)
+    for (const ledger::Activation& activation : entry.activations) {
         json.begin_object()
             .field("lot", activation.lot)
             .field("amount", activation.amount)
             .end_object();
+    }
     json.end_array().key("balances_after").begin_array();
     for (const ledger::Balance& balance : entry.balances_after)
         write_balance(json, program, balance, {});
@@ -302,18 +307,19 @@ void write_entry(
     if (entry.kind == EntryKind::adjust ||
         (entry.kind == EntryKind::rejected && !entry.has_event)) {
         const ledger::AdjustmentPart& adjustment = entry.adjustment;
-        if (entry.kind == EntryKind::adjust)
+        if (entry.kind == EntryKind::adjust) {
             json.field("currency", currency_id(program, adjustment.currency))
                 .field("amount", adjustment.amount)
                 .field("reason_code", adjustment.reason_code)
                 .field("visible_to_member", adjustment.visible_to_member)
                 .field("counts_for_tier", adjustment.counts_for_tier);
+        }
     }
     if (!note.empty()) json.field("note", note);
     if (entry.has_event) write_event(json, program, entry.event);
     write_movements(json, program, entry);
     json.key("links").begin_array();
-    for (const ledger::Link& link : entry.links)
+    for (const ledger::Link& link : entry.links) {
         json.begin_object()
             .field(
                 "kind",
@@ -323,6 +329,7 @@ void write_entry(
             )
             .field("seq", link.seq.value)
             .end_object();
+    }
     json.end_array().end_object();
 }
 

@@ -333,12 +333,13 @@ void refuse_repeated_lines(FieldReader& fields, std::span<const ledger::OrderLin
         ids.push_back(line.line_id);
     std::sort(ids.begin(), ids.end());
     const auto twice = std::adjacent_find(ids.begin(), ids.end());
-    if (twice != ids.end())
+    if (twice != ids.end()) {
         fields.fail(
             ErrorCode::invalid_event,
             "/lines",
             "names line_id \"" + std::string(*twice) + "\" twice"
         );
+    }
 }
 
 std::span<const ledger::OrderLine> read_lines(
@@ -535,10 +536,11 @@ Result<Envelope> read_envelope(element root, Arena& arena) {
         } else if (key == "linked") {
             // All-or-nothing sets are not built: half of one must not be applied in silence.
             bool linked = true;
-            if (value.get_bool().get(linked) != simdjson::SUCCESS || linked)
+            if (value.get_bool().get(linked) != simdjson::SUCCESS || linked) {
                 fields.fail(
                     ErrorCode::not_supported, "/linked", "sets of events are not supported"
                 );
+            }
         } else if (!attribute_name(key)) {
             fields.fail(
                 ErrorCode::invalid_event,
@@ -555,10 +557,11 @@ Result<Envelope> read_envelope(element root, Arena& arena) {
         if (fields.failed()) return not_an_event(fields.error());
     }
     if (auto wrong = check_envelope(envelope)) return std::move(*wrong);
-    if (envelope.data && envelope.has_base64)
+    if (envelope.data && envelope.has_base64) {
         return ledger::field_error(
             ErrorCode::invalid_event, "/data_base64", "cannot stand beside data"
         );
+    }
     return envelope;
 }
 
@@ -580,12 +583,13 @@ void add_money_fields(Canonical& canonical, const ledger::OrderFacts& order) {
 
 void add_lines(Canonical& canonical, std::span<const ledger::OrderLine> lines) {
     canonical.number(lines.size());
-    for (const ledger::OrderLine& line : lines)
+    for (const ledger::OrderLine& line : lines) {
         canonical.add(line.line_id)
             .text(line.sku)
             .integer(line.quantity)
             .integer(line.amount)
             .number(line.gift_card ? 1 : 0);
+    }
 }
 
 /// Type, subject, time and the known data fields, in the order of the schema.
@@ -624,9 +628,10 @@ void add_hashes(EventCommand& command, const ledger::HmacKey& hmac, bool has_tim
     const std::string_view refund = paid ? std::string_view{} : command.refund.refund_id;
     command.natural_hash =
         ledger::natural_key_hash(hmac, command.shop, command.type_name, order, refund, 0);
-    if (!paid)
+    if (!paid) {
         command.order_natural_hash =
             ledger::natural_key_hash(hmac, command.shop, rules::kOrderPaid, order, {}, 0);
+    }
     command.blind = ledger::blind_hashes(hmac, command.personal);
 }
 
@@ -674,16 +679,18 @@ Result<EventCommand> read_parsed_event(
     command.subject = envelope.subject;
     command.backfill = context.backfill;
     command.occurred_at = context.now;
-    if (rules::standing(envelope.type) == rules::EventStanding::derived)
+    if (rules::standing(envelope.type) == rules::EventStanding::derived) {
         return ledger::field_error(
             ErrorCode::derived_type, "/type", "is emitted by the server and cannot be posted"
         );
+    }
     if (!envelope.time.empty()) {
         const auto time = parse_rfc3339(envelope.time);
-        if (!time)
+        if (!time) {
             return ledger::field_error(
                 ErrorCode::invalid_event, "/time", "is not an RFC 3339 time"
             );
+        }
         command.occurred_at = *time;
     }
     if (command.type != EventType::other) {
@@ -693,12 +700,13 @@ Result<EventCommand> read_parsed_event(
         Data data;
         read_data(fields, *object_given, data);
         if (!fields.failed()) {
-            if (command.type == EventType::order_paid)
+            if (command.type == EventType::order_paid) {
                 read_paid(fields, data, command.order);
-            else
+            } else {
                 read_refund(
                     fields, data, command.type == EventType::order_cancelled, command.refund
                 );
+            }
         }
         if (fields.failed()) return fields.error();
         command.personal = data.personal;
@@ -724,23 +732,26 @@ Result<std::vector<Result<EventCommand>>> read_event_batch(
     auto root = parse(buffers().parser, json, context.depth_max + 1);
     if (root.has_error()) return root.error();
     simdjson::dom::array events;
-    if (root->get_array().get(events) != simdjson::SUCCESS)
+    if (root->get_array().get(events) != simdjson::SUCCESS) {
         return ledger::field_error(
             ErrorCode::invalid_event, "", "a batch must be a JSON array of events"
         );
-    if (events.size() > events_max)
+    }
+    if (events.size() > events_max) {
         return ledger::make_error(
             ErrorCode::too_many_events,
             "A batch may have at most " + std::to_string(events_max) + " events."
         );
+    }
     std::vector<Result<EventCommand>> read;
     read.reserve(events.size());
     for (const element event : events) {
         auto envelope = read_envelope(event, arena);
-        if (envelope.has_error())
+        if (envelope.has_error()) {
             read.push_back(envelope.error());
-        else
+        } else {
             read.push_back(read_parsed_event(*envelope, context, arena));
+        }
     }
     return read;
 }
@@ -805,12 +816,13 @@ Result<engine::AdjustCommand> read_adjustment(std::string_view json, Arena& aren
         } else if (key == "reason_code") {
             command.reason_code = fields.text("/reason_code", value, 64);
             // It stands in the clear in the log: a code, never a sentence. Those go to `note`.
-            if (!fields.failed() && !is_code(command.reason_code))
+            if (!fields.failed() && !is_code(command.reason_code)) {
                 fields.fail(
                     ErrorCode::invalid_parameter,
                     "/reason_code",
                     "must be a code of lower-case letters, digits, '_', '.' or '-'"
                 );
+            }
         } else if (key == "note") {
             command.note = fields.text("/note", value, kLongTextMax);
         } else if (key == "visible_to_member") {

@@ -148,8 +148,8 @@ TEST_CASE("stream: a body that stops coming is given up", "[net]") {
 
 TEST_CASE("stream: the client's time does not run while the server is the slow one", "[net]") {
     server::net::ServerOptions options;
-    options.limits.body_timeout = 300ms;
-    options.limits.header_timeout = 300ms;
+    options.limits.body_timeout = 1500ms;  // room for a busy machine between two reads
+    options.limits.header_timeout = 1500ms;
     TestServer test(options);
     Client client = test.connect();
     client.send(post("/held-lines", lines(2000)));

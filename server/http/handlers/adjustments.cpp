@@ -24,10 +24,11 @@ ledger::Result<std::optional<std::uint64_t>> if_match(std::string_view header) {
         header = header.substr(1, header.size() - 2);
     std::uint64_t version = 0;
     const auto parsed = std::from_chars(header.data(), header.data() + header.size(), version);
-    if (parsed.ec != std::errc() || parsed.ptr != header.data() + header.size())
+    if (parsed.ec != std::errc() || parsed.ptr != header.data() + header.size()) {
         return ledger::field_error(
             ErrorCode::invalid_parameter, "If-Match", "must be the ETag of the member's balances"
         );
+    }
     return std::optional<std::uint64_t>{version};
 }
 
@@ -73,26 +74,29 @@ net::Response adjustment_response(HttpWrite& done, std::string_view member) {
 }  // namespace
 
 void post_adjustment(Services& services, Call call) {
-    if (!call.caller.may(Scope::points_write))
+    if (!call.caller.may(Scope::points_write)) {
         return call.refuse(
             ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope points:write.")
         );
+    }
     auto hash = member_hash(*call.program, call.path[1]);
     if (hash.has_error()) return call.refuse(hash.error());
     auto job = make_write(call);
     auto command = read_adjustment(call.request.body, job->arena);
     if (command.has_error()) return call.refuse(command.error());
     const std::string_view key = call.request.header("idempotency-key");
-    if (!command->dry_run && key.empty())
+    if (!command->dry_run && key.empty()) {
         return call.refuse(ledger::make_error(
             ErrorCode::idempotency_key_required, "Give an Idempotency-Key header."
         ));
-    if (key.size() > 255 || !printable(key))
+    }
+    if (key.size() > 255 || !printable(key)) {
         return call.refuse(ledger::field_error(
             ErrorCode::invalid_parameter,
             "Idempotency-Key",
             "must have 1 to 255 printable characters"
         ));
+    }
     auto version = if_match(call.request.header("if-match"));
     if (version.has_error()) return call.refuse(version.error());
     const ledger::HmacKey& hmac = *call.program->hmac;

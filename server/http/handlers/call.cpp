@@ -122,22 +122,24 @@ ledger::Result<std::uint64_t> number_parameter(
     std::uint64_t value = 0;
     const char* end = (*text)->data() + (*text)->size();
     const auto parsed = std::from_chars((*text)->data(), end, value);
-    if (parsed.ec != std::errc() || parsed.ptr != end || value < low || value > high)
+    if (parsed.ec != std::errc() || parsed.ptr != end || value < low || value > high) {
         return ledger::field_error(
             ErrorCode::invalid_parameter,
             std::string(name),
             "must be a whole number from " + std::to_string(low) + " to " + std::to_string(high)
         );
+    }
     return value;
 }
 
 ledger::Result<ledger::Hash16> member_hash(
     const engine::ProgramInfo& program, std::string_view member
 ) {
-    if (member.empty() || member.size() > 255)
+    if (member.empty() || member.size() > 255) {
         return ledger::field_error(
             ErrorCode::invalid_parameter, "member", "must have 1 to 255 bytes"
         );
+    }
     return ledger::blind_hash(*program.hmac, ledger::BlindKind::external_id, member);
 }
 

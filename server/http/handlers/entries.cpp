@@ -21,10 +21,11 @@ struct Found {
 }  // namespace
 
 void get_entry(Services& services, Call call) {
-    if (!call.caller.may(Scope::members_read))
+    if (!call.caller.may(Scope::members_read)) {
         return call.refuse(
             ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope members:read.")
         );
+    }
     const auto seq = number_parameter(
         "seq=" + call.path[1], "seq", 1, static_cast<std::uint64_t>(ledger::kWireMax), 0
     );
@@ -52,10 +53,11 @@ void get_entry(Services& services, Call call) {
     };
     job->render = [found](HttpRead& read) {
         ledger::OwnedEntry owned;
-        if (!found->found || ledger::decode_into(found->bytes, owned).has_error())
+        if (!found->found || ledger::decode_into(found->bytes, owned).has_error()) {
             return error_response(
                 ledger::make_error(ErrorCode::not_found, "There is no entry with this seq.")
             );
+        }
         net::Response response;
         JsonWriter json(response.body);
         write_entry(json, *read.info, owned.entry, found->member, found->note);

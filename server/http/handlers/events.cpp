@@ -116,10 +116,11 @@ struct Slot {
 void write_slot(
     JsonWriter& json, const HttpWrite& job, const Slot& slot, const NamedOutcomes& named
 ) {
-    if (!slot.error)
+    if (!slot.error) {
         return write_event_outcome(
             json, *job.info, job.outcomes[slot.command], named.member(slot.command)
         );
+    }
     json.begin_object().field("status", "rejected").key("problem");
     write_problem(json, *slot.error);
     json.end_object();
@@ -172,10 +173,11 @@ ledger::Result<std::string> attribute(
     const std::string_view raw = head.header(header);
     if (raw.empty()) return std::string();
     auto decoded = percent_decode(raw);
-    if (!decoded)
+    if (!decoded) {
         return ledger::field_error(
             ErrorCode::invalid_event, pointer, "its percent-encoding is broken"
         );
+    }
     return *decoded;
 }
 
@@ -214,29 +216,32 @@ void post_binary(Services& services, Call& call, std::unique_ptr<HttpWrite> job)
 }  // namespace
 
 void post_events(Services& services, Call call) {
-    if (!call.caller.may(Scope::events_write))
+    if (!call.caller.may(Scope::events_write)) {
         return call.refuse(
             ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write.")
         );
+    }
     auto job = make_write(call);
     const std::string_view type = call.request.media_type();
     if (net::equals_ignoring_case(type, kBatch)) return post_batch(services, call, std::move(job));
     if (!call.request.header("ce-specversion").empty() || !call.request.header("ce-id").empty() ||
         !call.request.header("ce-type").empty()) {
-        if (!type.empty() && !net::equals_ignoring_case(type, kJson))
+        if (!type.empty() && !net::equals_ignoring_case(type, kJson)) {
             return call.refuse(ledger::make_error(
                 ErrorCode::unsupported_media_type,
                 "The data of a binary event must be application/json."
             ));
+        }
         return post_binary(services, call, std::move(job));
     }
-    if (!net::equals_ignoring_case(type, kStructured) && !net::equals_ignoring_case(type, kJson))
+    if (!net::equals_ignoring_case(type, kStructured) && !net::equals_ignoring_case(type, kJson)) {
         return call.refuse(ledger::make_error(
             ErrorCode::unsupported_media_type,
             "Content-Type must be application/cloudevents+json, "
             "application/cloudevents-batch+json, application/x-ndjson, "
             "or application/json."
         ));
+    }
     auto event =
         read_event(call.request.body, context_of(services, call.caller, *call.program), job->arena);
     if (event.has_error()) return call.refuse(event.error());
@@ -244,17 +249,19 @@ void post_events(Services& services, Call call) {
 }
 
 void get_event(Services& services, Call call) {
-    if (!call.caller.may(Scope::events_write) && !call.caller.may(Scope::members_read))
+    if (!call.caller.may(Scope::events_write) && !call.caller.may(Scope::members_read)) {
         return call.refuse(ledger::make_error(
             ErrorCode::missing_scope, "This key lacks the scope events:write or members:read."
         ));
+    }
     auto source = query_parameter(call.request.query, "source");
     if (source.has_error()) return call.refuse(source.error());
     auto id = query_parameter(call.request.query, "id");
     if (id.has_error()) return call.refuse(id.error());
-    if (!*source || (*source)->empty())
+    if (!*source || (*source)->empty()) {
         return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "source", "is missing")
         );
+    }
     if (!*id || (*id)->empty())
         return call.refuse(ledger::field_error(ErrorCode::invalid_parameter, "id", "is missing"));
     auto job = make_read(call);
@@ -283,10 +290,11 @@ void get_event(Services& services, Call call) {
         return true;
     };
     job->render = [outcome, member](HttpRead& read) {
-        if (!*outcome)
+        if (!*outcome) {
             return error_response(ledger::make_error(
                 ErrorCode::not_found, "No event with this source and id is in the ledger."
             ));
+        }
         net::Response response;
         JsonWriter json(response.body);
         write_event_outcome(json, *read.info, **outcome, *member);

@@ -21,35 +21,41 @@ std::string_view kind_name(std::uint8_t kind) {
 }
 
 std::optional<ledger::Error> check_request(const KeyRequest& request) {
-    for (std::size_t i = 0; i < request.scopes.size(); ++i)
-        if (!known_scope(request.scopes[i]))
+    for (std::size_t i = 0; i < request.scopes.size(); ++i) {
+        if (!known_scope(request.scopes[i])) {
             return ledger::field_error(
                 ErrorCode::invalid_parameter, "/scopes/" + std::to_string(i), "is no scope"
             );
-    if (request.kind == 1 && request.scopes.empty())
+        }
+    }
+    if (request.kind == 1 && request.scopes.empty()) {
         return ledger::field_error(
             ErrorCode::missing_field, "/scopes", "is missing: a secret key needs at least one scope"
         );
-    if (request.kind == 2 && !request.scopes.empty())
+    }
+    if (request.kind == 2 && !request.scopes.empty()) {
         return ledger::field_error(
             ErrorCode::invalid_parameter, "/scopes", "a publishable key has none"
         );
-    if (request.kind == 2 && request.origins.empty())
+    }
+    if (request.kind == 2 && request.origins.empty()) {
         return ledger::field_error(
             ErrorCode::missing_field,
             "/origins",
             "is missing: a publishable key needs at least one origin"
         );
+    }
     for (std::size_t i = 0; i < request.origins.size(); ++i) {
         const std::string& origin = request.origins[i];
         const bool shaped = (origin.rfind("https://", 0) == 0 || origin.rfind("http://", 0) == 0) &&
                             origin.find('/', 8) == std::string::npos;
-        if (!shaped)
+        if (!shaped) {
             return ledger::field_error(
                 ErrorCode::invalid_parameter,
                 "/origins/" + std::to_string(i),
                 "must be scheme://host[:port]"
             );
+        }
     }
     return std::nullopt;
 }

@@ -236,24 +236,26 @@ void find_members(Services& services, Call call) {
     if (lacks(call, Scope::members_read)) return;
     auto text = query_parameter(call.request.query, "query");
     if (text.has_error()) return call.refuse(text.error());
-    if (!*text || (*text)->empty() || (*text)->size() > 320)
+    if (!*text || (*text)->empty() || (*text)->size() > 320) {
         return call.refuse(ledger::field_error(
             ErrorCode::invalid_parameter,
             "query",
             "must have 1 to 320 bytes: a member's id, e-mail, phone or an order id"
         ));
+    }
     auto job = make_read(call);
     auto found = std::make_shared<std::vector<Seen>>();
     job->look = [found, query = Query(*call.program, **text)](
                     HttpRead& read, const engine::ReadContext& context
                 ) { return query.run(read, context, *found) == Ready::yes; };
     job->render = [found](HttpRead& read) {
-        if (found->size() >= kFoundMax)
+        if (found->size() >= kFoundMax) {
             return error_response(ledger::field_error(
                 ErrorCode::invalid_parameter,
                 "query",
                 "names " + std::to_string(kFoundMax) + " members or more: ask for one by its id"
             ));
+        }
         net::Response response;
         JsonWriter json(response.body);
         json.begin_object().key("data").begin_array();
@@ -374,10 +376,11 @@ void get_balances(Services& services, Call call) {
     if (at.has_error()) return call.refuse(at.error());
     auto seq_text = query_parameter(call.request.query, "seq");
     if (seq_text.has_error()) return call.refuse(seq_text.error());
-    if (*at && *seq_text)
+    if (*at && *seq_text) {
         return call.refuse(
             ledger::field_error(ErrorCode::invalid_parameter, "at", "cannot stand beside seq")
         );
+    }
     if (*seq_text) {
         const auto seq = number_parameter(
             call.request.query, "seq", 0, static_cast<std::uint64_t>(ledger::kWireMax), 0
@@ -387,10 +390,11 @@ void get_balances(Services& services, Call call) {
     }
     if (*at) {
         const auto time = parse_rfc3339(**at);
-        if (!time)
+        if (!time) {
             return call.refuse(
                 ledger::field_error(ErrorCode::invalid_parameter, "at", "is not an RFC 3339 time")
             );
+        }
         return get_past_balances(services, call, *hash, std::nullopt, *time);
     }
     auto currency = currency_parameter(*call.program, call.request.query);
@@ -436,10 +440,11 @@ void get_member_entries(Services& services, Call call) {
         const char* end = (*cursor)->data() + (*cursor)->size();
         const bool shaped = (*cursor)->size() > 1 && (*cursor)->front() == 'l';
         const auto parsed = std::from_chars((*cursor)->data() + (shaped ? 1 : 0), end, line);
-        if (!shaped || parsed.ec != std::errc() || parsed.ptr != end)
+        if (!shaped || parsed.ec != std::errc() || parsed.ptr != end) {
             return call.refuse(ledger::field_error(
                 ErrorCode::invalid_parameter, "cursor", "is not a cursor of this list"
             ));
+        }
         before = line;
     }
     auto history = std::make_shared<HistoryRead>();
@@ -470,10 +475,11 @@ void get_member_entries(Services& services, Call call) {
                 .end_object();
         }
         json.end_array().key("next_cursor");
-        if (page->next)
+        if (page->next) {
             json.string("l" + std::to_string(*page->next));
-        else
+        } else {
             json.null();
+        }
         json.field("as_of", read.as_of.value).end_object();
         return response;
     };
@@ -532,10 +538,11 @@ void get_lots(Services& services, Call call) {
                 .end_object();
         }
         json.end_array().key("next_cursor");
-        if (more)
+        if (more) {
             json.string(std::to_string(last));
-        else
+        } else {
             json.null();
+        }
         json.field("as_of", read.as_of.value).end_object();
         return response;
     };

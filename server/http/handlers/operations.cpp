@@ -53,15 +53,17 @@ void get_docs(net::Respond respond) {
 }
 
 void post_accept_clock(Services& services, Call call) {
-    if (!call.caller.may(Scope::admin))
+    if (!call.caller.may(Scope::admin)) {
         return call.refuse(
             ledger::make_error(ledger::ErrorCode::missing_scope, "This key lacks the scope admin.")
         );
-    if (call.caller.program != ledger::kSystemProgram)
+    }
+    if (call.caller.program != ledger::kSystemProgram) {
         return call.refuse(ledger::make_error(
             ledger::ErrorCode::missing_scope,
             "The clock is every program's: use a key of all programs."
         ));
+    }
     services.shard.accept_clock();
     call.answer(json_response(200, "{\"accepted\":true}"));
 }

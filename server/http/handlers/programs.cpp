@@ -56,10 +56,11 @@ void list_programs(Services&, Call call) {
     if (limit.has_error()) return call.refuse(limit.error());
     const auto after = query_parameter(call.request.query, "cursor");
     if (after.has_error()) return call.refuse(after.error());
-    if (*after && !good_name(**after))
+    if (*after && !good_name(**after)) {
         return call.refuse(ledger::field_error(
             ErrorCode::invalid_parameter, "cursor", "is not a cursor of this list"
         ));
+    }
     net::Response response;
     JsonWriter json(response.body);
     json.begin_object().key("data").begin_array();
@@ -84,22 +85,24 @@ void list_programs(Services&, Call call) {
         json.field("read_only", program->read_only()).end_object();
     }
     json.end_array().key("next_cursor");
-    if (more)
+    if (more) {
         json.string(last);
-    else
+    } else {
         json.null();
+    }
     json.end_object();
     call.answer(std::move(response));
 }
 
 void put_program(Services& services, Call call, std::string name) {
     if (lacks_write(call)) return;
-    if (!good_name(name))
+    if (!good_name(name)) {
         return call.refuse(ledger::field_error(
             ErrorCode::invalid_parameter,
             "program",
             "must have 1 to 64 lower-case letters, digits, - or _, and begin with a letter or digit"
         ));
+    }
     // Compiling may take milliseconds: not on the io thread. The request's memory ends with its
     // answer.
     auto job = make_write(call);
@@ -154,10 +157,11 @@ void answer_version(Services& services, Call& call, std::uint32_t number) {
     const auto version = std::find_if(versions.begin(), versions.end(), [&](const auto& v) {
         return v.number == number;
     });
-    if (version == versions.end())
+    if (version == versions.end()) {
         return call.refuse(
             ledger::make_error(ErrorCode::not_found, "This program has no such version.")
         );
+    }
     auto job = make_read(call);
     auto document = std::make_shared<std::string>();
     job->look = [document, entry = version->entry](HttpRead&, const engine::ReadContext& context) {
@@ -221,10 +225,11 @@ void list_versions(Services& services, Call call) {
             .end_object();
     }
     json.end_array().key("next_cursor");
-    if (more)
+    if (more) {
         json.string(std::to_string(last));
-    else
+    } else {
         json.null();
+    }
     json.end_object();
     call.answer(std::move(response));
 }
