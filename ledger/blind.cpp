@@ -46,6 +46,14 @@ std::uint64_t first_8_bytes(const std::optional<Hash16>& hash) {
     return number == 0 ? 1 : number;
 }
 
+std::string lower_case(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower) {
+        if (is_upper(c)) c = static_cast<char>(c - 'A' + 'a');
+    }
+    return lower;
+}
+
 }  // namespace
 
 Hash16 event_key_hash(const HmacKey& hmac, std::string_view source, std::string_view id) {
@@ -76,24 +84,20 @@ Hash16 request_hash(const HmacKey& hmac, std::string_view canonical) {
     return hmac.mac16(HashDomain::request, {canonical});
 }
 
-std::string_view shop_of(std::string_view source) {
+std::string shop_of(std::string_view source) {
     // RFC 3986: the authority follows "//", which a scheme may precede.
     const std::size_t slashes = source.find("//");
     const bool scheme_only = slashes != std::string_view::npos &&
                              (slashes == 0 || source.find_first_of(":/?#") == slashes - 1);
-    if (!scheme_only) return source;
+    if (!scheme_only) return std::string(source);
     const std::size_t begin = slashes + 2;
     const std::string_view authority =
         source.substr(begin, source.find_first_of("/?#", begin) - begin);
-    return authority.empty() ? source : authority;
+    return authority.empty() ? std::string(source) : lower_case(authority);
 }
 
 std::string normalise_email(std::string_view email) {
-    std::string normal(trimmed(email));
-    for (char& c : normal) {
-        if (is_upper(c)) c = static_cast<char>(c - 'A' + 'a');
-    }
-    return normal;
+    return lower_case(trimmed(email));
 }
 
 Hash16 blind_hash(const HmacKey& hmac, BlindKind kind, std::string_view value) {

@@ -33,9 +33,9 @@ namespace ledger {
 /// Entry::request_hash of the canonical request's bytes.
 [[nodiscard]] Hash16 request_hash(const HmacKey& hmac, std::string_view canonical);
 
-/// The authority of a source that has one ("//maison/prestashop" and "https://maison/x" give
-/// "maison"), else the whole source. A view into `source`.
-[[nodiscard]] std::string_view shop_of(std::string_view source);
+/// The authority of a source that has one ("//maison/prestashop" and "https://Maison/x" give
+/// "maison"; a host has no case, RFC 3986 section 3.2.2), else the whole source as it is.
+[[nodiscard]] std::string shop_of(std::string_view source);
 
 /// Without surrounding white space, ASCII letters in lower case; other bytes are kept.
 [[nodiscard]] std::string normalise_email(std::string_view email);

@@ -100,6 +100,16 @@ void Entry::clear() {
     key.kind = 1;
     key.origins.clear();
     key.label = {};
+    refusal.detail = {};
+    refusal.faults.clear();
+}
+
+Error refusal_of(const Entry& entry) {
+    Error error = make_error(entry.outcome, std::string(entry.refusal.detail));
+    for (const FieldFault& fault : entry.refusal.faults) {
+        error.fields.push_back({std::string(fault.pointer), std::string(fault.detail)});
+    }
+    return error;
 }
 
 }  // namespace ledger

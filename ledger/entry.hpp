@@ -194,6 +194,17 @@ struct KeyPart {
     std::string_view label;
 };
 
+struct FieldFault {
+    std::string_view pointer;  ///< JSON Pointer into the request
+    std::string_view detail;
+};
+
+/// What the first answer of a refused command said besides its code.
+struct RefusalPart {
+    std::string_view detail;
+    boost::container::small_vector<FieldFault, 1> faults;
+};
+
 /// Personal fields in the clear. They exist in RAM only; the codec never writes them: `sealed`
 /// does.
 struct Personal {
@@ -243,10 +254,14 @@ struct Entry {
     ProgramVersionPart program_version;    ///< kind program_version
     ProgramActivatePart program_activate;  ///< kind program_activate
     KeyPart key;                           ///< kind key
+    RefusalPart refusal;                   ///< kind rejected
 
     /// Back to the default state, keeping the vectors' memory.
     void clear();
 };
+
+/// The error that a `rejected` entry was answered with.
+[[nodiscard]] Error refusal_of(const Entry& entry);
 
 /// A decoded entry together with the memory its views point into. It stays where it was made (the
 /// views would dangle after a move): hold it by pointer.

@@ -73,6 +73,14 @@ std::size_t bound(const KeyPart& key) {
     return size;
 }
 
+std::size_t bound(const RefusalPart& part) {
+    std::size_t size = wire::kFrameMax + wire::bound(part.detail);
+    for (const FieldFault& fault : part.faults) {
+        size += wire::kFrameMax + wire::bound(fault.pointer) + wire::bound(fault.detail);
+    }
+    return size;
+}
+
 // The greatest number of bytes that `entry` can take.
 std::size_t bound(const Entry& entry) {
     constexpr std::size_t kNumbers = 12;
@@ -96,6 +104,7 @@ std::size_t bound(const Entry& entry) {
     }
     if (entry.kind == EntryKind::program_activate) size += wire::kFrameMax + 3 * wire::kNumberMax;
     if (entry.kind == EntryKind::key) size += bound(entry.key);
+    if (entry.kind == EntryKind::rejected) size += bound(entry.refusal);
     return size;
 }
 
@@ -286,6 +295,16 @@ void write_key(Writer& out, const KeyPart& key) {
     out.text<8>(key.label);
 }
 
+void write_refusal(Writer& out, const RefusalPart& part) {
+    out.text<1>(part.detail);
+    for (const FieldFault& fault : part.faults) {
+        out.nested<2>([&] {
+            out.text<1>(fault.pointer);
+            out.text<2>(fault.detail);
+        });
+    }
+}
+
 void write_head(Writer& out, const Entry& entry) {
     out.number<1>(kEntryFormat);
     out.number<2>(entry.program.value);
@@ -324,6 +343,7 @@ void write_entry(Writer& out, const Entry& entry) {
             out.nested<27>([&] { write_program_activate(out, entry.program_activate); });
             break;
         case EntryKind::key: out.nested<28>([&] { write_key(out, entry.key); }); break;
+        case EntryKind::rejected: out.nested<29>([&] { write_refusal(out, entry.refusal); }); break;
         default: break;
     }
 }
@@ -689,6 +709,28 @@ void read_key(pbf_reader in, KeyPart& key) {
     }
 }
 
+FieldFault read_fault(pbf_reader in) {
+    FieldFault fault;
+    while (in.next()) {
+        switch (in.tag_and_type()) {
+            case text_field(1): fault.pointer = read_text(in); break;
+            case text_field(2): fault.detail = read_text(in); break;
+            default: in.skip();
+        }
+    }
+    return fault;
+}
+
+void read_refusal(pbf_reader in, RefusalPart& part) {
+    while (in.next()) {
+        switch (in.tag_and_type()) {
+            case text_field(1): part.detail = read_text(in); break;
+            case text_field(2): part.faults.push_back(read_fault(in.get_message())); break;
+            default: in.skip();
+        }
+    }
+}
+
 void read_member(pbf_reader& in, Entry& entry) {
     const bool first = entry.activations.empty() && entry.lots.empty() &&
                        entry.allocations.empty() && entry.postings.empty() &&
@@ -765,6 +807,7 @@ void read_entry(pbf_reader in, OwnedEntry& owned) {
                 entry.program_activate = read_program_activate(in.get_message());
                 break;
             case text_field(28): read_key(in.get_message(), entry.key); break;
+            case text_field(29): read_refusal(in.get_message(), entry.refusal); break;
             default: in.skip();
         }
     }

@@ -60,6 +60,10 @@ ledger::Entry& Decision::reject(const DecideContext& context, ledger::Error why)
     used_ = 0;
     ledger::Entry& entry = add(context, EntryKind::rejected);
     entry.outcome = why.code;
+    entry.refusal.detail = scratch.copy(why.detail);
+    for (const ledger::FieldError& fault : why.fields) {
+        entry.refusal.faults.push_back({scratch.copy(fault.pointer), scratch.copy(fault.detail)});
+    }
     kind = Kind::entries;
     status = Status::rejected;
     error = std::move(why);
@@ -126,7 +130,7 @@ bool settle_known_key(
     decision.replayed = true;
     if (original->kind == EntryKind::rejected) {
         decision.status = Status::rejected;
-        decision.error = ledger::make_error(original->outcome);
+        decision.error = ledger::refusal_of(*original);
     } else {
         decision.status = Status::duplicate;
     }

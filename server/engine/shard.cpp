@@ -272,7 +272,7 @@ ledger::Result<void> ShardImpl::submit(std::unique_ptr<Job>& job) {
         }
         const ledger::Timestamp oldest = writer_->oldest_unviewed();
         if (oldest != 0 && options_.checkpoints &&
-            writer_->last_recorded() - oldest > kViewLagMax + options_.checkpoint_period) {
+            writer_->newest_unviewed() - oldest > kViewLagMax + options_.checkpoint_period) {
             return ledger::make_error(
                 ErrorCode::overloaded, "The server is catching up with its views."
             );
@@ -400,7 +400,8 @@ ShardStats ShardImpl::stats() const {
     const ledger::Timestamp oldest = writer_->oldest_unviewed();
     if (oldest != 0) {
         stats.view_lag_seconds =
-            static_cast<double>(std::max<ledger::Timestamp>(0, options_.clock->now() - oldest)) /
+            static_cast<double>(std::max<ledger::Timestamp>(0, options_.clock->monotonic() - oldest)
+            ) /
             1e6;
     }
     stats.due_backlog = due_backlog_;

@@ -334,8 +334,10 @@ bool Writer::append_set(const Command& command, Outcome& outcome) {
     if (!group_open_) {
         group_open_ = true;
         builder_.begin(ledger::GroupId{last_group_.value + 1}, recorded_at_);
-        if (first_after_cut_ == 0) first_after_cut_ = recorded_at_;
-        if (oldest_unviewed() == 0) oldest_unviewed_.store(recorded_at_, std::memory_order_relaxed);
+        const auto began = std::max<ledger::Timestamp>(1, parts_.clock.monotonic());
+        if (first_after_cut_ == 0) first_after_cut_ = began;
+        if (oldest_unviewed() == 0) oldest_unviewed_.store(began, std::memory_order_relaxed);
+        newest_unviewed_.store(began, std::memory_order_relaxed);
     }
     for (std::size_t i = 0; i < size; ++i) {
         ledger::Entry& entry = decision_.entry(i);
@@ -395,6 +397,9 @@ void Writer::append_entry(ledger::Entry& entry, const ledger::BlindHashes* blind
     if (entry.has_key_hash) parts_.key_filter.add(entry.key_hash);
     if (entry.has_natural_hash) parts_.key_filter.add(entry.natural_hash);
     parts_.metrics.entries.add();
+    for (const ledger::RuleOutcome& outcome : entry.event.rules) {
+        if (outcome.code == ledger::RuleCode::error) parts_.metrics.rule_errors.add();
+    }
 }
 
 void Writer::system_effects(const ledger::Entry& entry, const Command& command) {

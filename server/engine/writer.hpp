@@ -64,9 +64,14 @@ public:
     /// and in views/.
     void run();
 
-    /// Wall-clock time of the oldest applied group that is not in views/; 0: none. Any thread.
+    /// Monotonic time at which the oldest applied group that is not in views/ began; 0: none. Any
+    /// thread.
     [[nodiscard]] ledger::Timestamp oldest_unviewed() const {
         return oldest_unviewed_.load(std::memory_order_relaxed);
+    }
+    /// The same of the newest group.
+    [[nodiscard]] ledger::Timestamp newest_unviewed() const {
+        return newest_unviewed_.load(std::memory_order_relaxed);
     }
     [[nodiscard]] std::uint64_t state_bytes() const {
         return state_bytes_.load(std::memory_order_relaxed);
@@ -148,10 +153,11 @@ private:
     ledger::Timestamp checkpoint_cut_at_ = 0;  ///< monotonic
     bool checkpoint_handed_over_ = false;
     ledger::GroupId checkpoint_group_;
-    ledger::Timestamp first_after_cut_ = 0;  ///< recorded_at of the first group after the cut
+    ledger::Timestamp first_after_cut_ = 0;  ///< when the first group after the cut began
     std::vector<ledger::ProgramId> grown_;   ///< programs whose tree grew since the last cut
 
     std::atomic<ledger::Timestamp> oldest_unviewed_{0};
+    std::atomic<ledger::Timestamp> newest_unviewed_{0};
     std::atomic<std::uint64_t> state_bytes_{0};
     std::atomic<ledger::Timestamp> last_recorded_{0};
 };

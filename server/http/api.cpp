@@ -1,5 +1,7 @@
 #include "server/http/api.hpp"
 
+#include <array>
+#include <span>
 #include <utility>
 
 #include "server/http/handlers/call.hpp"
@@ -46,6 +48,33 @@ constexpr std::string_view kNdjson = "application/x-ndjson";
 
 bool is_public(Route route) {
     return route >= Route::healthz;
+}
+
+/// A misspelt parameter must not silently mean its default.
+std::span<const std::string_view> query_names(Route route) {
+    static constexpr std::array<std::string_view, 1> kMinSeq{"min_seq"};
+    static constexpr std::array<std::string_view, 2> kPage{"limit", "cursor"};
+    static constexpr std::array<std::string_view, 3> kEvent{"source", "id", "min_seq"};
+    static constexpr std::array<std::string_view, 2> kFind{"query", "min_seq"};
+    static constexpr std::array<std::string_view, 4> kBalances{"currency", "at", "seq", "min_seq"};
+    static constexpr std::array<std::string_view, 4> kEntries{
+        "currency", "limit", "cursor", "min_seq"};
+    static constexpr std::array<std::string_view, 3> kLots{"limit", "cursor", "min_seq"};
+    switch (route) {
+        case Route::get_event: return kEvent;
+        case Route::find_members: return kFind;
+        case Route::get_balances: return kBalances;
+        case Route::get_member_entries: return kEntries;
+        case Route::get_lots: return kLots;
+        case Route::list_programs:
+        case Route::list_versions: return kPage;
+        case Route::get_member:
+        case Route::get_entry:
+        case Route::get_checkpoint:
+        case Route::get_program:
+        case Route::get_version: return kMinSeq;
+        default: return {};
+    }
 }
 
 Router make_router() {
@@ -227,6 +256,8 @@ void Api::handle(const net::Request& request, net::Respond respond) {
             );
         }
     }
+    if (auto known = check_query(request.query, query_names(route)); known.has_error())
+        return call.refuse(known.error());
     impl_->dispatch(route, std::move(call));
 }
 
@@ -248,6 +279,7 @@ std::shared_ptr<net::BodyStream> Api::open_stream(
         return refuse(ledger::make_error(ErrorCode::program_not_found, "There is no such program.")
         );
     }
+    if (auto known = check_query(head.query, {}); known.has_error()) return refuse(known.error());
     if (!caller->may(Scope::events_write)) {
         return refuse(
             ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write.")

@@ -304,6 +304,7 @@ void write_entry(
     if (!member.empty()) json.field("member", member);
     if (!entry.member.none()) json.field("member_number", entry.member.value);
     if (entry.outcome != ledger::ErrorCode::ok) json.field("code", ledger::name(entry.outcome));
+    if (!entry.refusal.detail.empty()) json.field("detail", entry.refusal.detail);
     if (entry.kind == EntryKind::adjust ||
         (entry.kind == EntryKind::rejected && !entry.has_event)) {
         const ledger::AdjustmentPart& adjustment = entry.adjustment;

@@ -674,7 +674,7 @@ Result<EventCommand> read_parsed_event(
     command.type = event_type(envelope.type);
     command.type_name = envelope.type;
     command.source = envelope.source;
-    command.shop = ledger::shop_of(command.source);
+    command.shop = arena.copy(ledger::shop_of(command.source));
     command.id = envelope.id;
     command.subject = envelope.subject;
     command.backfill = context.backfill;

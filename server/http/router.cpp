@@ -82,6 +82,27 @@ ledger::Result<std::optional<std::string>> query_parameter(
     return found;
 }
 
+ledger::Result<void> check_query(std::string_view query, std::span<const std::string_view> known) {
+    while (!query.empty()) {
+        const std::size_t end = query.find('&');
+        const std::string_view pair = query.substr(0, end);
+        query = end == std::string_view::npos ? std::string_view{} : query.substr(end + 1);
+        if (pair.empty()) continue;
+        const auto key = form_decode(pair.substr(0, pair.find('=')));
+        if (!key) {
+            return ledger::make_error(
+                ErrorCode::invalid_parameter, "A query parameter's name is not UTF-8."
+            );
+        }
+        if (std::find(known.begin(), known.end(), *key) == known.end()) {
+            return ledger::field_error(
+                ErrorCode::invalid_parameter, *key, "is not a parameter of this operation"
+            );
+        }
+    }
+    return {};
+}
+
 const std::string& PathParameters::operator[](std::size_t index) const {
     INVARIANT(index < count);
     return values[index];

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,6 +23,11 @@ namespace server::http {
 /// Errors: invalid_parameter if its encoding is broken or it occurs twice.
 [[nodiscard]] ledger::Result<std::optional<std::string>> query_parameter(
     std::string_view query, std::string_view name
+);
+
+/// Errors: invalid_parameter naming the first parameter that is not one of `known`.
+[[nodiscard]] ledger::Result<void> check_query(
+    std::string_view query, std::span<const std::string_view> known
 );
 
 inline constexpr std::size_t kPathParametersMax = 6;

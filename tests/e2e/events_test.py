@@ -70,6 +70,12 @@ class SingleEventTest(support.ServerTest):
         self.assertEqual(self.program.checkpoint()["seq"], before)
         self.assertEqual(self.program.balance("2"), 59)
 
+    def test_the_host_of_a_source_has_no_case(self):
+        paid = order("2", "59.00")
+        self.program.paid(paid)
+        alias = copy.deepcopy(paid) | {"id": unique("webhook"), "source": "https://MAISON/import"}
+        self.assert_status(self.program.post(alias).json, "duplicate")
+
     def test_the_same_order_under_another_event_id_is_a_duplicate(self):
         paid = order("2", "59.00")
         first = self.program.paid(paid)

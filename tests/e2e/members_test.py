@@ -139,6 +139,12 @@ class StatementTest(support.ServerTest):
                                     "invalid_parameter")
         self.assert_problem(self.program.entries("2", cursor="forged"), 400, "invalid_parameter")
 
+    def test_a_misspelt_query_parameter_is_named(self):
+        self.program.paid(order("2", "1.00"))
+        answer = self.program.entries("2", limmit=10)
+        self.assert_problem(answer, 400, "invalid_parameter")
+        self.assertEqual(answer.json["errors"][0]["pointer"], "limmit")
+
     def test_the_balance_at_a_past_seq_and_time(self):
         marks = []
         for amount in ("10.00", "20.00", "30.00"):

@@ -91,7 +91,9 @@ class RefundTest(support.ServerTest):
         self.assertGreater(answer.json["seq"], 0)
         again = self.program.post(greedy)
         self.assertEqual((again.status, again.code), (409, "refund_exceeds_order"))
-        self.assertEqual(again.json["seq"], answer.json["seq"])
+        self.assertIn("errors", answer.json)
+        for same in ("seq", "detail", "errors"):
+            self.assertEqual(again.json[same], answer.json[same])
         self.assertEqual(again.headers["Replayed"], "true")
         self.assertEqual(self.program.balance("2"), 15)
 

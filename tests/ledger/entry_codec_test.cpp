@@ -191,6 +191,11 @@ private:
                 entry.key.origins.push_back(text());
             entry.key.label = text();
         }
+        if (entry.kind == EntryKind::rejected) {
+            entry.refusal.detail = text();
+            for (std::uint64_t i = below(3); i > 0; --i)
+                entry.refusal.faults.push_back({text(), text()});
+        }
     }
 
     std::mt19937_64 random_;
@@ -374,6 +379,15 @@ void set_part(const Entry& entry, wire_format::Entry& out) {
         for (const std::string_view origin : entry.key.origins)
             to.add_origins(str(origin));
         to.set_label(str(entry.key.label));
+    }
+    if (entry.kind == EntryKind::rejected) {
+        auto& to = *out.mutable_refusal();
+        to.set_detail(str(entry.refusal.detail));
+        for (const FieldFault& from : entry.refusal.faults) {
+            auto& fault = *to.add_faults();
+            fault.set_pointer(str(from.pointer));
+            fault.set_detail(str(from.detail));
+        }
     }
 }
 

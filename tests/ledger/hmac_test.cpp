@@ -135,6 +135,8 @@ TEST_CASE("blind: the shop is the authority of the source", "[blind]") {
              {"/maison", "/maison"},
              {"https://maison/x", "maison"},
              {"https://maison", "maison"},
+             {"https://MAISON.Example/x", "maison.example"},
+             {"urn:Shop", "urn:Shop"},
              {"urn:shop//x", "urn:shop//x"},
              {"a/b//c", "a/b//c"},
              {"https:///x", "https:///x"},

@@ -44,7 +44,7 @@ engine::EventCommand Batch::event(
     engine::EventCommand event;
     event.type_name = keep(type);
     event.source = "//test/shop";
-    event.shop = ledger::shop_of(event.source);
+    event.shop = keep(ledger::shop_of(event.source));
     event.id = keep(id);
     event.occurred_at = time.value_or(folder_.clock().now() - ledger::kMicrosPerMinute);
     event.key_hash = ledger::event_key_hash(*program_->hmac, event.source, event.id);

@@ -175,7 +175,7 @@ private:
         server::engine::EventCommand event;
         event.type_name = type;
         event.source = "//test/shop";
-        event.shop = ledger::shop_of(event.source);
+        event.shop = "test";
         event.id = id;
         event.occurred_at = ledger::SystemClock().now() - ledger::kMicrosPerMinute;
         event.key_hash = ledger::event_key_hash(*info.hmac, event.source, event.id);

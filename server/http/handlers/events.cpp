@@ -285,8 +285,7 @@ void get_event(Services& services, Call call) {
         made.seq = row.row->entry.seq;
         made.entry = *bytes;
         made.keep = bytes;
-        if (made.status == Status::rejected)
-            made.error = ledger::make_error(row.row->entry.outcome);
+        if (made.status == Status::rejected) made.error = ledger::refusal_of(row.row->entry);
         return true;
     };
     job->render = [outcome, member](HttpRead& read) {
