@@ -50,6 +50,7 @@ public:
     [[nodiscard]] const Metrics& metrics() const override { return metrics_; }
     void accept_clock() override;
     ledger::Result<void> compact() override;
+    ledger::Result<void> look_before_opening();
 
 private:
     void say(const std::string& line) const {
@@ -97,6 +98,18 @@ private:
     bool stopped_ = false;
 };
 
+/// Opening for writing drops what follows rot in the write-ahead log. So it is looked at first: a
+/// log that lost its end stays as it was found, for whoever has to find out why.
+ledger::Result<void> ShardImpl::look_before_opening() {
+    const std::string log_path = options_.data_path + "/log";
+    if (options_.accept_loss || !options_.disk->exists(log_path + "/CURRENT")) return {};
+    auto witness = ledger::read_witness(*options_.disk, options_.data_path + "/witness");
+    if (witness.has_error()) return witness.error();
+    auto log = ledger::LogStore::open({log_path, options_.disk, options_.sync, true});
+    if (log.has_error()) return log.error();
+    return ledger::compare(*witness, **log, kShard);
+}
+
 ledger::Result<void> ShardImpl::open() {
     const std::string& folder = options_.data_path;
     ledger::Disk& disk = *options_.disk;
@@ -105,6 +118,7 @@ ledger::Result<void> ShardImpl::open() {
     if (locked.has_error()) return locked.error();
     folder_lock_ = std::move(*locked);
 
+    if (auto whole = look_before_opening(); whole.has_error()) return whole;
     auto log_store = ledger::LogStore::open({folder + "/log", options_.disk, options_.sync, false});
     if (log_store.has_error()) return log_store.error();
     log_store_ = std::move(*log_store);

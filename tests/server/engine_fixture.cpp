@@ -267,7 +267,11 @@ public:
         if (!found.found()) return true;
         const auto member = context.view.member(program, found.value);
         if (member.missing()) return false;
-        REQUIRE(member.found());
+        // Not an assertion: this runs on the writer's thread.
+        if (!member.found()) {
+            balance_.available = -1;
+            return true;
+        }
         if (const ledger::Wallet* wallet = member.row->wallet(0))
             balance_ = {
                 found.value,

@@ -1,6 +1,8 @@
 // Views, log and RAM say the same, whatever was checkpointed, evicted, deleted or lost.
 #include <filesystem>
+#include <fstream>
 #include <random>
+#include <sstream>
 
 #include "ledger/witness.hpp"
 #include "tests/server/engine_fixture.hpp"
@@ -17,6 +19,12 @@ using server_test::Status;
 namespace {
 
 namespace fs = std::filesystem;
+
+std::string text_of(const fs::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
+}
 
 void start_shop(EngineFolder& folder, const char* document = EngineFolder::kPlain) {
     folder.start();
@@ -252,6 +260,30 @@ TEST_CASE("engine: an older copy of the log is refused until its loss is accepte
     folder.options.accept_loss = false;
     folder.start();
     CHECK(folder.balance("bert").available == 10);
+}
+
+TEST_CASE("engine: rot inside the write-ahead log is refused and left as it was", "[engine]") {
+    EngineFolder folder;
+    start_shop(folder);
+    for (int i = 0; i < 50; ++i)
+        REQUIRE(folder.pay({"o" + std::to_string(i), "anna"}).status == Status::applied);
+    folder.stop();
+    fs::path wal;
+    for (const auto& file : fs::directory_iterator(folder.path() + "/log")) {
+        if (file.path().extension() != ".log") continue;
+        if (wal.empty() || file.file_size() > fs::file_size(wal)) wal = file.path();
+    }
+    REQUIRE_FALSE(wal.empty());
+    std::string bytes = text_of(wal);
+    bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+    std::ofstream(wal, std::ios::binary) << bytes;
+
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        const auto refused = folder.try_open();
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == ErrorCode::behind_witness);
+        CHECK(text_of(wal) == bytes);
+    }
 }
 
 TEST_CASE("engine: a log without its keyring is refused", "[engine]") {

@@ -3,6 +3,25 @@
 #include <cstdlib>
 #include <new>
 
+#if defined(__SANITIZE_THREAD__)
+
+// The thread sanitizer would take libraries' allocations for ours, and their locks it does not see.
+namespace test_support {
+
+bool can_fail_allocations() noexcept {
+    return false;
+}
+
+void fail_allocation(std::uint64_t) noexcept {}
+
+bool allocation_failed() noexcept {
+    return false;
+}
+
+}  // namespace test_support
+
+#else
+
 namespace {
 
 thread_local std::uint64_t left_until_failure = 0;
@@ -33,6 +52,10 @@ void* or_throw(void* memory) {
 }  // namespace
 
 namespace test_support {
+
+bool can_fail_allocations() noexcept {
+    return true;
+}
 
 void fail_allocation(std::uint64_t n) noexcept {
     left_until_failure = n;
@@ -93,3 +116,5 @@ void operator delete(void* memory, const std::nothrow_t&) noexcept {
 void operator delete[](void* memory, const std::nothrow_t&) noexcept {
     std::free(memory);
 }
+
+#endif

@@ -5,6 +5,8 @@
 // Replaces operator new of the binary it is linked into.
 namespace test_support {
 
+/// False under the thread sanitizer, where operator new stays as it is.
+[[nodiscard]] bool can_fail_allocations() noexcept;
 /// The `n`-th allocation of this thread from now on fails, once. 0: none does.
 void fail_allocation(std::uint64_t n) noexcept;
 /// True if it came to that; then nothing is armed any more.
