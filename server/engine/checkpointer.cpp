@@ -10,6 +10,13 @@
 
 namespace server::engine {
 
+namespace {
+
+/// Weighs a tenth of a thread at 0.
+constexpr int kCalmNice = 10;
+
+}  // namespace
+
 Checkpointer::Checkpointer(
     ledger::ViewStore& views,
     ledger::Log& log,
@@ -24,7 +31,11 @@ Checkpointer::~Checkpointer() {
 }
 
 void Checkpointer::start() {
-    thread_ = std::thread([this] { run(); });
+    calm_.thread = std::thread([this] {
+        setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), kCalmNice);
+        run(calm_);
+    });
+    urgent_.thread = std::thread([this] { run(urgent_); });
 }
 
 void Checkpointer::stop() {
@@ -33,14 +44,16 @@ void Checkpointer::stop() {
         stopping_ = true;
     }
     changed_.notify_all();
-    if (thread_.joinable()) thread_.join();
+    for (Helper* helper : {&calm_, &urgent_}) {
+        if (helper->thread.joinable()) helper->thread.join();
+    }
 }
 
-void Checkpointer::submit(ledger::CheckpointBatch batch) {
+void Checkpointer::submit(ledger::CheckpointBatch batch, Pace pace) {
     {
         std::lock_guard lock(mutex_);
-        INVARIANT(!next_);
-        next_ = std::move(batch);
+        INVARIANT(!calm_.next && !urgent_.next);
+        (pace == Pace::calm ? calm_ : urgent_).next = std::move(batch);
     }
     changed_.notify_all();
 }
@@ -57,34 +70,15 @@ bool Checkpointer::take_done() {
     return done;
 }
 
-void Checkpointer::run() {
-    // Answers come first: this thread takes what the writer and the io threads leave.
-    setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 10);
+void Checkpointer::run(Helper& helper) {
     std::unique_lock lock(mutex_);
     while (true) {
-        changed_.wait(lock, [this] { return next_ || stopping_; });
-        if (!next_) return;
-        ledger::CheckpointBatch batch = std::move(*next_);
-        next_.reset();
+        changed_.wait(lock, [&] { return helper.next || stopping_; });
+        if (!helper.next) return;
+        ledger::CheckpointBatch batch = std::move(*helper.next);
+        helper.next.reset();
         lock.unlock();
-        const ledger::GroupId group{batch.applied_group};
-        std::size_t records = batch.records.size();
-        for (const auto& block : batch.seen)
-            records += block.size();
-        // The views are never ahead of the durable log.
-        committer_.wait_durable(group);
-        if (auto ingested = views_.ingest(std::move(batch)); ingested.has_error()) {
-            std::fprintf(
-                stderr,
-                "guerdon: the views could not be written: %s\n",
-                ingested.error().detail.c_str()
-            );
-            std::fflush(stderr);
-            _exit(70);
-        }
-        log_.ingested(group);
-        metrics_.checkpoints.add();
-        metrics_.view_records.add(records);
+        ingest(std::move(batch));
         lock.lock();
         finished_ = true;
         lock.unlock();
@@ -92,6 +86,25 @@ void Checkpointer::run() {
         done_();
         lock.lock();
     }
+}
+
+void Checkpointer::ingest(ledger::CheckpointBatch batch) {
+    const ledger::GroupId group{batch.applied_group};
+    std::size_t records = batch.records.size();
+    for (const auto& block : batch.seen)
+        records += block.size();
+    // The views are never ahead of the durable log.
+    committer_.wait_durable(group);
+    if (auto ingested = views_.ingest(std::move(batch)); ingested.has_error()) {
+        std::fprintf(
+            stderr, "guerdon: the views could not be written: %s\n", ingested.error().detail.c_str()
+        );
+        std::fflush(stderr);
+        _exit(70);
+    }
+    log_.ingested(group);
+    metrics_.checkpoints.add();
+    metrics_.view_records.add(records);
 }
 
 }  // namespace server::engine

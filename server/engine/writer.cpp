@@ -32,6 +32,8 @@ constexpr int kReadRoundsMax = 64;
 constexpr ledger::Timestamp kIdleWait = 200'000;
 constexpr ledger::Timestamp kBusyWait = 20'000;
 constexpr std::size_t kSliceRows = 256;
+/// Views that are this old when a copy is ready are written at full priority.
+constexpr ledger::Timestamp kUrgentLag = 2 * ledger::kMicrosPerSecond;
 
 /// Tells the probe when a decision begins and ends, however it ends.
 class ProbeScope {
@@ -530,7 +532,11 @@ void Writer::advance_checkpoint(std::size_t commands, bool at_once) {
     const bool due = at_once || now - checkpoint_ended_ >= checkpoint_period_;
     if (state.checkpoint_running()) {
         if (!checkpoint_handed_over_ && state.copy_slice(std::max(kSliceRows, commands))) {
-            parts_.checkpointer.submit(state.take_checkpoint());
+            const bool behind = now - oldest_unviewed() > kUrgentLag;
+            parts_.checkpointer.submit(
+                state.take_checkpoint(),
+                behind ? Checkpointer::Pace::urgent : Checkpointer::Pace::calm
+            );
             checkpoint_handed_over_ = true;
         }
     } else if (due && state.dirty_rows() > 0) {
