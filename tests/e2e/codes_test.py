@@ -1,28 +1,40 @@
 #!/usr/bin/python3
 """Walks the table of error codes in docs/api.md: a code that no test provokes fails the suite.
 
-Each code is provoked here against the real server and compared with the table's status, or names
-the test in which it is provoked because a running server will not do it on demand.
+Each code is provoked here against the real server and compared with the table's status, and so is
+whether the refusal became an entry; or it names the test that asserts it, because a running server
+will not say it on demand.
 """
 
+import dataclasses
+import http.client
+import io
 import json
 import re
+import shutil
+import typing
 
 import support
-from support import BATCH, MINIMAL, order, raw_exchange, unique
+from support import BATCH, MINIMAL, order, raw_exchange, unique, wait_until
 
 TABLE_ROW = re.compile(r"^\|\s*`([a-z_0-9]+)`\s*\|\s*(\d{3})\s*\|\s*([^|]*?)\s*\|\s*([^|]*?)\s*\|")
 
-# What a healthy server never says on demand: the test that provokes it below HTTP.
+# What a healthy server never says on demand: the test case that asserts it below HTTP.
 ELSEWHERE = {
-    "internal": "tests/server/net_session_test.cpp",
-    "not_ready": "tests/server/engine_fault_test.cpp",
-    "limit_reached": "tests/server/http_units_test.cpp",  # reserved
-    "blocked": "tests/server/http_units_test.cpp",  # reserved
+    "internal": ("tests/server/net_session_test.cpp",
+                 "session: a handler that throws or forgets to answer makes 500 internal"),
+    "limit_reached": ("tests/server/http_units_test.cpp",
+                      "problem: reserved codes are refusals that keep their seq"),
+    "blocked": ("tests/server/http_units_test.cpp",
+                "problem: reserved codes are refusals that keep their seq"),
 }
 
-# Provoked on a server of its own, with settings that make it easy.
-OWN_SERVER = ("overloaded", "disk_full", "rate_limited")
+
+@dataclasses.dataclass
+class Provocation:
+    """What is ready to be refused: `send` does it, in `program`."""
+    send: typing.Callable[[], support.Answer]
+    program: support.Program
 
 
 def read_table():
@@ -35,10 +47,51 @@ def read_table():
     return table
 
 
-def is_provoked_in(file, code):
-    """Whether a test of `file` compares an answer with the code."""
-    text = (support.ROOT / file).read_text()
-    return re.search(rf'(ErrorCode::|"){code}\b', text) is not None
+# A comment, or a literal, of C++; digits may have separators.
+CPP_TOKEN = re.compile(
+    r'(?P<comment>//[^\n]*|/\*.*?\*/)|(?P<raw>R"(?P<mark>[^(]*)\(.*?\)(?P=mark)")'
+    r'|(?P<text>"(?:\\.|[^"\\\n])*"|(?<![0-9a-fA-F])\'(?:\\.|[^\'\\])\')', re.DOTALL)
+ASSERTION = re.compile(r"\b(?:CHECK|REQUIRE)(?:_FALSE)?\s*\(")
+
+
+def without_comments(source):
+    """The same number of characters."""
+    return CPP_TOKEN.sub(
+        lambda token: " " * len(token[0]) if token["comment"] else token[0], source)
+
+
+def without_literals(source):
+    return CPP_TOKEN.sub(lambda token: " " * len(token[0]), source)
+
+
+def closing(structure, begin, pair):
+    """Behind the bracket that closes the first one at or after `begin`."""
+    at = structure.index(pair[0], begin)
+    depth = 0
+    while True:
+        depth += {pair[0]: 1, pair[1]: -1}.get(structure[at], 0)
+        at += 1
+        if depth == 0:
+            return at
+
+
+def assertions_of(source, title):
+    """The arguments of each assertion in the Catch2 test case of this title; None: there is none."""
+    source = without_comments(source)
+    found = re.search(r'TEST_CASE\(\s*"' + re.escape(title) + '"', source)
+    if found is None:
+        return None
+    structure = without_literals(source)
+    begin = closing(structure, found.start(), "()")
+    end = closing(structure, begin, "{}")
+    return [source[match.end():closing(structure, match.start(), "()")]
+            for match in ASSERTION.finditer(structure, begin, end)]
+
+
+def asserts(source, title, code):
+    """Whether an assertion of the test case names the code itself."""
+    named = re.compile(rf'ErrorCode::{code}\b|"{code}"')
+    return any(named.search(arguments) for arguments in assertions_of(source, title) or ())
 
 
 class CodesTest(support.ServerTest):
@@ -67,10 +120,14 @@ class CodesTest(support.ServerTest):
         text = "\r\n".join(lines).encode() + b"\r\n\r\n" + body
         data = raw_exchange(self.server, text)
         head, _, rest = data.partition(b"\r\n\r\n")
-        headers = {"Content-Type": support.PROBLEM}
-        return support.Answer(int(head.split()[1]), headers, rest)
+        status_line, _, fields = head.partition(b"\r\n")
+        headers = http.client.parse_headers(io.BytesIO(fields + b"\r\n\r\n"))
+        return support.Answer(int(status_line.split()[1]), headers, rest)
 
-    # One method a code, named as the code.
+    # One method a code, named as the code. One that needs something first answers a Provocation.
+
+    def ready(self, send, program=None):
+        return Provocation(send, program or self.program)
 
     def malformed_json(self):
         return self.post("{")
@@ -97,8 +154,8 @@ class CodesTest(support.ServerTest):
         return self.server.client("gk_wrong").get(self.program.base)
 
     def missing_scope(self):
-        key = self.program.create_key("events:write")["key"]
-        return self.program.with_key(key).member("2")
+        program = self.program.with_key(self.program.create_key("members:read")["key"])
+        return self.ready(lambda: program.post(order("2")))
 
     def not_found(self):
         return self.program.get("/entries/99999999")
@@ -124,15 +181,17 @@ class CodesTest(support.ServerTest):
         first = order("2", "1.00")
         self.program.paid(first)
         first["data"]["lines"][0]["amount"] = "2.00"
-        return self.post(first)
+        return self.ready(lambda: self.post(first))
 
     def insufficient_points(self):
-        return self.program.adjust("2", -1_000_000)
+        key = unique("too-many")
+        return self.ready(lambda: self.program.adjust("2", -1_000_000, key))
 
     def refund_exceeds_order(self):
         paid = order("2", "1.00")
         self.program.paid(paid)
-        return self.post(support.refund(paid, {1: "2.00"}))
+        refund = support.refund(paid, {1: "2.00"})
+        return self.ready(lambda: self.post(refund))
 
     def precondition_failed(self):
         return self.program.adjust("2", 1, headers={"If-Match": '"0"'})
@@ -194,18 +253,16 @@ class CodesTest(support.ServerTest):
 
     def overloaded(self):
         server = self.own_server("--sockets-max", "2")
-        holders = [server.client("") for _ in range(2)]
+        program = server.program()  # holds one connection
+        holder = server.client("")
 
         def refused():
             """The server may still hold the connection of the readiness probe."""
-            for holder in holders:
-                holder.get("/healthz", checked=False)
+            holder.get("/healthz", checked=False)
             answer = server.client("").get("/healthz", checked=False)
             return answer if answer.status != 200 else None
 
-        answer = support.wait_until(refused, "a refused connection")
-        self.assertTrue(answer.headers["Retry-After"])
-        return answer
+        return self.ready(lambda: wait_until(refused, "a refused connection"), program)
 
     def disk_full(self):
         server = self.own_server()
@@ -214,56 +271,107 @@ class CodesTest(support.ServerTest):
         self.assertEqual(server.stop(), 0)
         server.listen("--disk-free-bytes-min", "8000000GiB")
         program = support.Program(server.client(), program.name)
-        support.wait_until(lambda: program.member("2").status == 200, "reads")
+        wait_until(lambda: program.member("2").status == 200, "reads")
         self.assertEqual(program.balance("2"), 10)
         self.assertFalse(server.is_ready())
-        return program.post(order("2", "10.00"))
+        return self.ready(lambda: program.post(order("2", "10.00")), program)
+
+    def not_ready(self):
+        server = self.own_server("--checkpoint-interval", "1h")
+        program = server.program()
+        for _ in range(10):
+            program.batch([order("2", "1.00") for _ in range(1000)])
+
+        def while_starting():
+            """The server listens before it has read its log; a late request is answered."""
+            server.kill()
+            shutil.rmtree(server.data / "views")
+            server.listen()
+            program.client.close()
+            answer = program.post({"specversion": "1.0"}, checked=False)
+            return answer if answer.status == 503 else None
+
+        return self.ready(lambda: wait_until(while_starting, "a request in time", 60), program)
 
     def rate_limited(self):
         server = self.own_server()
+        program = server.program()
         stranger = server.client("gk_wrong")
 
-        def tried():
+        def guess():
+            for _ in range(300):
+                self.assertEqual(stranger.get("/v1/programs").status, 401)
             answer = stranger.get("/v1/programs")
-            if answer.status == 401:
-                return None
+            program.client.close()
+            server.restart()  # or this address stays out for a minute, whatever its key
             return answer
 
-        answers = [tried() for _ in range(300)]
-        self.assertEqual(set(answers), {None})
-        answer = tried()
-        self.assertTrue(answer.headers["Retry-After"])
-        return answer
+        return self.ready(guess, program)
 
     def test_the_table_is_there(self):
         self.assertGreater(len(read_table()), 40)
 
-    def test_every_code_of_the_table_is_provoked(self):
-        for code, (status, _, _) in read_table().items():
-            with self.subTest(code):
-                if code in ELSEWHERE:
-                    self.assertTrue(is_provoked_in(ELSEWHERE[code], code),
-                                    f"{code} is in no test of {ELSEWHERE[code]}")
-                    continue
-                provoke = getattr(self, code, None)
-                self.assertIsNotNone(provoke, f"{code} is in no test")
-                self.assert_problem(provoke(), status, code)
+    def seq(self, program):
+        """The last entry; waits for a server that is starting."""
+        def checkpoint():
+            answer = program.client.get(program.base + "/checkpoint", checked=False)
+            return answer if answer.status == 200 else None
+        return wait_until(checkpoint, "the checkpoint").json["seq"]
 
-    def test_only_sequenced_codes_leave_an_entry(self):
-        for code, (_, sequenced, _) in read_table().items():
-            if code in ELSEWHERE or code in OWN_SERVER:
-                continue
-            if code in ("missing_scope", "idempotency_conflict"):
-                continue  # their provocation writes first
-            provoke = getattr(self, code, None)
-            if provoke is None:
-                continue
+    def assert_refused(self, code, status, sequenced):
+        before = self.seq(self.program)
+        answer = getattr(self, code)()
+        program = self.program
+        if isinstance(answer, Provocation):
+            provocation, program = answer, answer.program
+            before = self.seq(program)
+            answer = provocation.send()
+        self.assert_problem(answer, status, code)
+        if status in (429, 503):
+            self.assertGreater(int(answer.headers["Retry-After"]), 0)
+        if not sequenced:
+            self.assertNotIn("seq", answer.json)
+            self.assertEqual(self.seq(program), before)
+            return
+        # The refusal is the one new entry, and for ever the answer.
+        self.assertEqual(answer.json["seq"], before + 1)
+        self.assertEqual(self.seq(program), before + 1)
+        entry = program.get(f"/entries/{before + 1}")
+        self.assertEqual((entry.json["kind"], entry.json["code"]), ("rejected", code))
+        again = provocation.send()
+        self.assertEqual(again.json, answer.json)
+        self.assertEqual(self.seq(program), before + 1)
+
+    def test_every_code_of_the_table_is_provoked(self):
+        for code, (status, sequenced, _) in read_table().items():
             with self.subTest(code):
-                before = self.program.checkpoint()["seq"]
-                answer = provoke()
-                grown = self.program.checkpoint()["seq"] - before
-                self.assertEqual("seq" in (answer.json or {}), sequenced == "yes", answer)
-                self.assertEqual(grown > 0, sequenced == "yes", code)
+                self.assertIn(sequenced, ("yes", "no"))
+                if code in ELSEWHERE:
+                    file, title = ELSEWHERE[code]
+                    self.assertTrue(asserts((support.ROOT / file).read_text(), title, code),
+                                    f"{code}: no assertion of it in {file}, {title}")
+                    continue
+                self.assertTrue(hasattr(self, code), f"{code} is in no test")
+                self.assert_refused(code, status, sequenced == "yes")
+
+    def test_the_search_for_assertions_bites(self):
+        source = '''
+            TEST_CASE(
+                "unit: one", "[tag]"
+            ) {
+                const std::string brace = R"json({")json" "}\\"";
+                // CHECK(code == ErrorCode::commented);
+                fail("mentioned", 1'000, '"');
+                CHECK(found(answer(), "asserted"));
+            }
+            TEST_CASE("unit: two", "[tag]") { REQUIRE(code == ErrorCode::other); }
+        '''
+        self.assertTrue(asserts(source, "unit: one", "asserted"))
+        self.assertTrue(asserts(source, "unit: two", "other"))
+        for title, code in (("unit: one", "commented"), ("unit: one", "mentioned"),
+                            ("unit: one", "other"), ("unit: two", "asserted"),
+                            ("unit: two", "othe"), ("unit: none", "asserted")):
+            self.assertFalse(asserts(source, title, code), (title, code))
 
     def test_the_table_equals_the_enumeration(self):
         source = (support.ROOT / "ledger/base/result.hpp").read_text()
