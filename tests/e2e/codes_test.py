@@ -76,7 +76,7 @@ def closing(structure, begin, pair):
 
 
 def assertions_of(source, title):
-    """The arguments of each assertion in the Catch2 test case of this title; None: there is none."""
+    """The arguments of each assertion in the Catch2 test case of this title; None: no such case."""
     source = without_comments(source)
     found = re.search(r'TEST_CASE\(\s*"' + re.escape(title) + '"', source)
     if found is None:
