@@ -111,6 +111,7 @@ BlindHashes blind_hashes(const HmacKey& hmac, const Personal& personal) {
     hashes.phone = hash_if_given(hmac, HashDomain::phone, personal.phone);
     hashes.name = hash_if_given(hmac, HashDomain::name, personal.name);
     hashes.address = hash_if_given(hmac, HashDomain::address, personal.address);
+    hashes.board = hash_if_given(hmac, HashDomain::board, personal.board);
     return hashes;
 }
 
@@ -120,7 +121,8 @@ ProfileHashes profile_hashes(const BlindHashes& hashes) {
         .email = first_8_bytes(hashes.email),
         .phone = first_8_bytes(hashes.phone),
         .name = first_8_bytes(hashes.name),
-        .address = first_8_bytes(hashes.address)};
+        .address = first_8_bytes(hashes.address),
+        .board = first_8_bytes(hashes.board)};
 }
 
 }  // namespace ledger

@@ -232,7 +232,9 @@ public:
         fields_.clear();
         name_lots();
         note_expiries();
-        if (entry_.kind == EntryKind::activate || entry_.kind == EntryKind::expire) return;
+        if (entry_.kind == EntryKind::activate || entry_.kind == EntryKind::expire ||
+            entry_.kind == EntryKind::board_window)
+            return;
         fields_.number(static_cast<std::uint64_t>(entry_.kind));
         // Other kinds happen when they are recorded, which the digest leaves out.
         if (entry_.has_event) fields_.signed_number(entry_.occurred_at);

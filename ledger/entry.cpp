@@ -100,6 +100,7 @@ void Entry::clear() {
     key.kind = 1;
     key.origins.clear();
     key.label = {};
+    board_window = {};
     refusal.detail = {};
     refusal.faults.clear();
 }

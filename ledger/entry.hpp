@@ -76,6 +76,10 @@ enum class Purpose : std::uint8_t { burn = 1, expire = 2, take_back = 3, repay =
 /// Stored: never renumber.
 enum class LinkKind : std::uint8_t { original = 1, reverses = 2, member_entry = 3 };
 
+/// Stored: never renumber. Windows that turn over; `all` never does and needs no entry.
+enum class WindowKind : std::uint8_t { month = 1, week = 2 };
+inline constexpr std::size_t kWindowKinds = 2;
+
 [[nodiscard]] std::string_view name(RuleCode code);
 
 struct Activation {
@@ -199,6 +203,14 @@ struct FieldFault {
     std::string_view detail;
 };
 
+/// A window that opened; the one of the same kind before it closed.
+struct BoardWindowPart {
+    WindowKind kind = WindowKind::month;
+    std::string_view id;  ///< "2026-11", "2026-W47"
+    Timestamp starts_at = 0;
+    Timestamp ends_at = 0;
+};
+
 /// What the first answer of a refused command said besides its code.
 struct RefusalPart {
     std::string_view detail;
@@ -214,9 +226,12 @@ struct Personal {
     std::string_view name;
     std::string_view address;
     std::string_view note;
+    /// How the member appears on boards: '+' shown or '-' as an initial only, then the alias, which
+    /// may be empty.
+    std::string_view board;
     [[nodiscard]] bool empty() const {
         return external_id.empty() && email.empty() && phone.empty() && name.empty() &&
-               address.empty() && note.empty();
+               address.empty() && note.empty() && board.empty();
     }
 };
 
@@ -255,6 +270,7 @@ struct Entry {
     ProgramActivatePart program_activate;  ///< kind program_activate
     KeyPart key;                           ///< kind key
     RefusalPart refusal;                   ///< kind rejected
+    BoardWindowPart board_window;          ///< kind board_window
 
     /// Back to the default state, keeping the vectors' memory.
     void clear();

@@ -105,6 +105,8 @@ std::size_t bound(const Entry& entry) {
     if (entry.kind == EntryKind::program_activate) size += wire::kFrameMax + 3 * wire::kNumberMax;
     if (entry.kind == EntryKind::key) size += bound(entry.key);
     if (entry.kind == EntryKind::rejected) size += bound(entry.refusal);
+    if (entry.kind == EntryKind::board_window)
+        size += wire::kFrameMax + wire::bound(entry.board_window.id) + 3 * wire::kNumberMax;
     return size;
 }
 
@@ -295,6 +297,13 @@ void write_key(Writer& out, const KeyPart& key) {
     out.text<8>(key.label);
 }
 
+void write_board_window(Writer& out, const BoardWindowPart& part) {
+    out.number<1>(static_cast<std::uint32_t>(part.kind));
+    out.text<2>(part.id);
+    out.number<3>(part.starts_at);
+    out.number<4>(part.ends_at);
+}
+
 void write_refusal(Writer& out, const RefusalPart& part) {
     out.text<1>(part.detail);
     for (const FieldFault& fault : part.faults) {
@@ -344,6 +353,9 @@ void write_entry(Writer& out, const Entry& entry) {
             break;
         case EntryKind::key: out.nested<28>([&] { write_key(out, entry.key); }); break;
         case EntryKind::rejected: out.nested<29>([&] { write_refusal(out, entry.refusal); }); break;
+        case EntryKind::board_window:
+            out.nested<30>([&] { write_board_window(out, entry.board_window); });
+            break;
         default: break;
     }
 }
@@ -709,6 +721,22 @@ void read_key(pbf_reader in, KeyPart& key) {
     }
 }
 
+BoardWindowPart read_board_window(pbf_reader in) {
+    BoardWindowPart part;
+    part.kind = WindowKind{};
+    while (in.next()) {
+        switch (in.tag_and_type()) {
+            case number_field(1): part.kind = read_enum(in, WindowKind::week); break;
+            case text_field(2): part.id = read_text(in); break;
+            case number_field(3): part.starts_at = in.get_int64(); break;
+            case number_field(4): part.ends_at = in.get_int64(); break;
+            default: in.skip();
+        }
+    }
+    if (part.kind == WindowKind{}) throw Malformed("a board window without kind");
+    return part;
+}
+
 FieldFault read_fault(pbf_reader in) {
     FieldFault fault;
     while (in.next()) {
@@ -808,6 +836,7 @@ void read_entry(pbf_reader in, OwnedEntry& owned) {
                 break;
             case text_field(28): read_key(in.get_message(), entry.key); break;
             case text_field(29): read_refusal(in.get_message(), entry.refusal); break;
+            case text_field(30): entry.board_window = read_board_window(in.get_message()); break;
             default: in.skip();
         }
     }

@@ -21,6 +21,7 @@ enum class HashDomain : std::uint8_t {
     phone = 19,           ///< 16 + BlindKind::phone
     name = 20,            ///< for ProfileHashes only, never a look-up
     address = 21,         ///< for ProfileHashes only, never a look-up
+    board = 22,           ///< for ProfileHashes only, never a look-up
 };
 
 /// HMAC-SHA-256 under one key, the keyed states computed once. Immutable, so any thread may use

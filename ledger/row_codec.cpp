@@ -407,6 +407,13 @@ void encode_row(const Program& row, std::string& out) {
     writer.number(row.shops.size());
     for (const std::string& shop : row.shops)
         writer.text(shop);
+    for (const Program::OpenWindow& window : row.windows) {
+        writer.number(window.opened.value);
+        if (window.opened.none()) continue;
+        writer.text(window.id);
+        writer.signed_number(window.starts_at);
+        writer.signed_number(window.ends_at);
+    }
 }
 
 Result<void> decode_row(std::string_view key, std::string_view value, Program& row) {
@@ -441,6 +448,13 @@ Result<void> decode_row(std::string_view key, std::string_view value, Program& r
         }
         for (std::uint64_t n = reader.count(); n > 0 && reader.ok(); --n) {
             row.shops.emplace_back(reader.text());
+        }
+        for (Program::OpenWindow& window : row.windows) {
+            window.opened = Seq{reader.number()};
+            if (window.opened.none()) continue;
+            window.id = reader.text();
+            window.starts_at = reader.signed_number();
+            window.ends_at = reader.signed_number();
         }
     });
 }
@@ -605,7 +619,7 @@ void encode_row(const ProfileHashes& row, std::string& out) {
     out.clear();
     out.push_back(kRowVersion);
     for (const std::uint64_t hash :
-         {row.external_id, row.email, row.phone, row.name, row.address}) {
+         {row.external_id, row.email, row.phone, row.name, row.address, row.board}) {
         put_big(out, hash);
     }
 }
@@ -614,12 +628,13 @@ Result<void> decode_row(std::string_view key, std::string_view value, ProfileHas
     const std::optional<BlindKey> id = parse_blind_key(key);
     if (!id || id->kind != BlindKind::profile) return malformed("key of a profile");
     if (Result<void> version = check_version(value); !version) return version.error();
-    if (value.size() != 41) return malformed("profile");
+    if (value.size() != 49) return malformed("profile");
     row.external_id = big<std::uint64_t>(value, 1);
     row.email = big<std::uint64_t>(value, 9);
     row.phone = big<std::uint64_t>(value, 17);
     row.name = big<std::uint64_t>(value, 25);
     row.address = big<std::uint64_t>(value, 33);
+    row.board = big<std::uint64_t>(value, 41);
     return {};
 }
 

@@ -22,6 +22,14 @@ const Lot* Member::inline_lot(std::uint32_t no) const {
     return &lots[no - spilled.count - 1];
 }
 
+Timestamp Program::next_window_end() const {
+    Timestamp next = kNever;
+    for (const OpenWindow& window : windows) {
+        if (!window.opened.none()) next = std::min(next, window.ends_at);
+    }
+    return next;
+}
+
 std::uint32_t Program::version_at(Timestamp now) const {
     if (versions.empty()) return 0;
     std::uint32_t version = 1;

@@ -143,6 +143,19 @@ struct Program {
         accounts;  ///< system accounts, per currency number
     std::vector<std::string>
         shops;  ///< distinct shops seen, in order of first appearance; at most 4,096
+    /// The open window of each WindowKind, by kind - 1; `opened` none: no board has used it yet.
+    struct OpenWindow {
+        Seq opened;  ///< its `board_window` entry
+        std::string id;
+        Timestamp starts_at = 0;
+        Timestamp ends_at = 0;
+    };
+    std::array<OpenWindow, kWindowKinds> windows;
+    [[nodiscard]] const OpenWindow& window(WindowKind kind) const {
+        return windows[static_cast<std::size_t>(kind) - 1];
+    }
+    /// When the next open window ends; kNever if none is open.
+    [[nodiscard]] Timestamp next_window_end() const;
     /// The version active at `now`; version 1 before the first activation. 0 if there is none.
     [[nodiscard]] std::uint32_t version_at(Timestamp now) const;
 };

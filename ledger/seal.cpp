@@ -17,7 +17,7 @@ constexpr std::size_t kOverhead = kNonceBytes + crypto_secretbox_MACBYTES;
 std::size_t bound(const Personal& personal) {
     return wire::bound(personal.external_id) + wire::bound(personal.email) +
            wire::bound(personal.phone) + wire::bound(personal.name) +
-           wire::bound(personal.address) + wire::bound(personal.note);
+           wire::bound(personal.address) + wire::bound(personal.note) + wire::bound(personal.board);
 }
 
 // Answers the number of bytes written to `out`.
@@ -29,6 +29,7 @@ std::size_t write_personal(char* out, const Personal& personal) {
     writer.text<4>(personal.name);
     writer.text<5>(personal.address);
     writer.text<6>(personal.note);
+    writer.text<7>(personal.board);
     return static_cast<std::size_t>(writer.at() - out);
 }
 
@@ -40,6 +41,7 @@ std::string_view* field_of(Personal& personal, std::uint32_t field) {
         case 4: return &personal.name;
         case 5: return &personal.address;
         case 6: return &personal.note;
+        case 7: return &personal.board;
         default: return nullptr;
     }
 }

@@ -62,6 +62,7 @@ public:
             case EntryKind::program_version: add_version(); break;
             case EntryKind::program_activate: add_activation(); break;
             case EntryKind::key: put_key(); break;
+            case EntryKind::board_window: open_window(); break;
             default: break;
         }
         if (is_refund(entry_)) update_order();
@@ -124,6 +125,13 @@ private:
             }
         );
         list.insert(after, {part.effective_at, part.version});
+    }
+
+    void open_window() {
+        const BoardWindowPart& part = entry_.board_window;
+        Program& program = rows_.change_program(entry_.program);
+        program.windows[static_cast<std::size_t>(part.kind) - 1] = {
+            entry_.seq, std::string(part.id), part.starts_at, part.ends_at};
     }
 
     void put_key() {
@@ -329,6 +337,7 @@ private:
         if (given.phone != 0) profile.phone = given.phone;
         if (given.name != 0) profile.name = given.name;
         if (given.address != 0) profile.address = given.address;
+        if (given.board != 0) profile.board = given.board;
         const ProfileHashes after = profile;
         replace_contact(BlindKind::email, before.email, after.email);
         replace_contact(BlindKind::phone, before.phone, after.phone);

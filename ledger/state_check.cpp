@@ -85,6 +85,12 @@ private:
             case EntryKind::key:
                 return entry_.key.key_id == 0 ? wrong("no key id") : Result<void>{};
             case EntryKind::event: return refund_rules();
+            case EntryKind::board_window: {
+                const BoardWindowPart& part = entry_.board_window;
+                const bool later = part.starts_at < part.ends_at &&
+                                   part.ends_at > program_->window(part.kind).ends_at;
+                return later && !part.id.empty() ? Result<void>{} : wrong("window");
+            }
             default: return {};
         }
     }

@@ -54,13 +54,13 @@ enum class BlindKind : std::uint8_t { external_id = 1, email = 2, phone = 3, pro
 /// Hashes of a member's personal fields (first 8 bytes of the HMAC, 0: none), to see what changed
 /// without opening it.
 struct ProfileHashes {
-    std::uint64_t external_id = 0, email = 0, phone = 0, name = 0, address = 0;
+    std::uint64_t external_id = 0, email = 0, phone = 0, name = 0, address = 0, board = 0;
     friend bool operator==(const ProfileHashes&, const ProfileHashes&) = default;
 };
 
 /// Keyed hashes of personal fields, made on the io thread (or after opening `sealed` in a replay).
 struct BlindHashes {
-    std::optional<Hash16> external_id, email, phone, name, address;
+    std::optional<Hash16> external_id, email, phone, name, address, board;
 };
 
 /// What decide reads: the state, or an overlay on it. Single-threaded (the writer). Every look-up

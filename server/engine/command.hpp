@@ -100,6 +100,10 @@ struct SettleCommand {
     ledger::MemberId member;
 };
 
+/// Opens the windows of boards that are due. Made by the writer before the first entry after a
+/// window's end, and by the scheduler when nothing else happens then.
+struct RollCommand {};
+
 using Command = std::variant<
     EventCommand,
     AdjustCommand,
@@ -107,7 +111,8 @@ using Command = std::variant<
     PutProgramCommand,
     CreateKeyCommand,
     RevokeKeyCommand,
-    SettleCommand>;
+    SettleCommand,
+    RollCommand>;
 
 /// What became of a command. Sequenced outcomes carry the stored bytes of their entry.
 enum class Status : std::uint8_t {

@@ -96,6 +96,7 @@ void decide(const DecideContext& context, const PutProgramCommand& command, Deci
 void decide(const DecideContext& context, const CreateKeyCommand& command, Decision& decision);
 void decide(const DecideContext& context, const RevokeKeyCommand& command, Decision& decision);
 void decide(const DecideContext& context, const SettleCommand& command, Decision& decision);
+void decide(const DecideContext& context, const RollCommand& command, Decision& decision);
 
 /// Entry layout and rule semantics of this build; recorded in every event entry.
 inline constexpr std::uint32_t kEngineAbi = 1;

@@ -105,13 +105,14 @@ ledger::Personal changed_fields(
     if (!given.phone.empty() && hashes.phone != known.phone) changed.phone = given.phone;
     if (!given.name.empty() && hashes.name != known.name) changed.name = given.name;
     if (!given.address.empty() && hashes.address != known.address) changed.address = given.address;
+    if (!given.board.empty() && hashes.board != known.board) changed.board = given.board;
     changed.note = given.note;
     return changed;
 }
 
 bool has_profile(const ledger::Personal& personal) {
     return !personal.email.empty() || !personal.phone.empty() || !personal.name.empty() ||
-           !personal.address.empty();
+           !personal.address.empty() || !personal.board.empty();
 }
 
 }  // namespace

@@ -50,6 +50,7 @@ struct Describe {
     std::string operator()(const RevokeKeyCommand& revoke) const {
         return "revoke key " + std::to_string(revoke.key_id) + "\n";
     }
+    std::string operator()(const RollCommand&) const { return "kind: roll\n"; }
     std::string operator()(const SettleCommand& settle) const {
         return "settle member " + std::to_string(settle.member.value) + "\n";
     }

@@ -1,9 +1,11 @@
 #include "server/engine/shard.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -11,6 +13,8 @@
 #include <unistd.h>
 
 #include "ledger/row_codec.hpp"
+#include "rules/rule_set.hpp"
+#include "rules/window.hpp"
 #include "server/engine/clock_guard.hpp"
 #include "server/engine/recovery.hpp"
 #include "server/engine/writer.hpp"
@@ -60,6 +64,7 @@ private:
     void check_disk();
     void check_sync();
     void settle_due();
+    void roll_windows();
 
     const Options options_;
     CompletionSink& sink_;
@@ -93,7 +98,8 @@ private:
     std::atomic<std::uint64_t> free_bytes_{0};
     std::atomic<bool> sync_stalled_{false};
     std::atomic<std::uint64_t> due_backlog_{0};
-    ledger::Timestamp settled_at_ = 0;  ///< of the tending thread
+    ledger::Timestamp settled_at_ = 0;                         ///< of the tending thread
+    std::map<ledger::ProgramId, ledger::Timestamp> rolls_at_;  ///< of the tending thread
     bool started_ = false;
     bool stopped_ = false;
 };
@@ -333,6 +339,7 @@ void ShardImpl::tend() {
         check_disk();
         check_sync();
         settle_due();
+        roll_windows();
         lock.lock();
     }
 }
@@ -390,6 +397,33 @@ void ShardImpl::settle_due() {
         if (submit(handed).has_error()) break;
     }
     due_backlog_ = backlog;
+}
+
+/// A window turns over at midnight even if nobody earns then. When somebody does, the writer was
+/// first, and this command finds nothing to do.
+void ShardImpl::roll_windows() {
+    if (clock_guard_->held() || disk_full_) return;
+    const ledger::Timestamp now = options_.clock->now();
+    for (const auto& [name, program] : registry_.get()->programs) {
+        const auto active = program->rule_sets.find(program->row.version_at(now));
+        if (active == program->rule_sets.end() || active->second == nullptr) continue;
+        ledger::Timestamp next = ledger::kNever;
+        for (const rules::Board& board : active->second->boards()) {
+            for (const rules::BoardWindow kind : board.windows) {
+                next = std::min(next, rules::window_at(kind, active->second->zone(), now).ends_at);
+            }
+        }
+        if (next == ledger::kNever) continue;
+        ledger::Timestamp& rolls_at = rolls_at_[program->id];
+        if (now < rolls_at) continue;
+        auto job = std::make_unique<WriteJob>();
+        job->program = program->id;
+        job->lane = Lane::internal;
+        job->commands.emplace_back(RollCommand{});
+        std::unique_ptr<Job> handed = std::move(job);
+        if (submit(handed).has_error()) return;
+        rolls_at = next;
+    }
 }
 
 void ShardImpl::accept_clock() {

@@ -69,6 +69,7 @@ Writer::Writer(Parts parts, Start start)
     open_entries_.reserve(2 * kGroupCommandsMax);
     for (const auto& [program, tree] : trees_)
         if (tree.size() > 0) grown_.push_back(program);
+    to_roll_ = parts_.state.programs();
 }
 
 void Writer::run() {
@@ -245,6 +246,7 @@ void Writer::decide_command(WriteJob& job, std::size_t index) {
             ledger::make_error(ErrorCode::program_not_found, "There is no such program.");
         return;
     }
+    if (!system) roll_windows(context);
     if (!decide_guarded(context, command, outcome)) {
         parts_.metrics.refused(outcome.error.code);
         return;
@@ -279,6 +281,19 @@ void Writer::decide_command(WriteJob& job, std::size_t index) {
     }
     if (outcome.status == Status::rejected || outcome.status == Status::refused)
         parts_.metrics.refused(outcome.error.code);
+}
+
+void Writer::roll_windows(const DecideContext& context) {
+    const auto asked = std::find(to_roll_.begin(), to_roll_.end(), context.program);
+    const bool due = recorded_at_ >= parts_.state.program(context.program)->next_window_end();
+    if (asked == to_roll_.end() && !due) return;
+    if (asked != to_roll_.end()) to_roll_.erase(asked);
+    DecideContext by_itself = context;
+    by_itself.actor = {};
+    const Command roll = RollCommand{};
+    Outcome outcome;
+    if (decide_guarded(by_itself, roll, outcome) && decision_.kind == Decision::Kind::entries)
+        append_set(roll, outcome);
 }
 
 void Writer::fetch_missing() {
@@ -407,6 +422,8 @@ void Writer::append_entry(ledger::Entry& entry, const ledger::BlindHashes* blind
 void Writer::system_effects(const ledger::Entry& entry, const Command& command) {
     if (entry.program != ledger::kSystemProgram) return;
     registry_changed_ = true;
+    if (entry.kind == EntryKind::program_activate)
+        to_roll_.push_back(entry.program_activate.program);
     if (entry.kind != EntryKind::program_version) return;
     const ledger::ProgramVersionPart& version = entry.program_version;
     if (version.version == 1) parts_.vault.new_program(version.program, key_rows_);

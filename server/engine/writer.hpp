@@ -98,6 +98,8 @@ private:
     void run_job(WriteJob& job);
     void decide_command(WriteJob& job, std::size_t index);
     bool decide_guarded(const DecideContext& context, const Command& command, Outcome& outcome);
+    /// Lets the program's windows turn over before the command that is next.
+    void roll_windows(const DecideContext& context);
     void fetch_missing();
     ledger::Result<std::string> find_entry(ledger::ProgramId program, ledger::Seq seq) const;
     bool append_set(const Command& command, Outcome& outcome);
@@ -123,6 +125,8 @@ private:
     bool group_open_ = false;
     ledger::GroupId last_group_;
     ledger::Timestamp recorded_at_ = 0;
+    /// Programs whose boards may use a window that is not open yet.
+    std::vector<ledger::ProgramId> to_roll_;
     bool clock_held_ = false;  ///< recorded_at_ cannot be trusted: nothing is decided
     std::string open_bytes_;
     std::vector<OpenEntry> open_entries_;

@@ -316,6 +316,16 @@ void write_entry(
                 .field("counts_for_tier", adjustment.counts_for_tier);
         }
     }
+    if (entry.kind == EntryKind::board_window) {
+        const ledger::BoardWindowPart& window = entry.board_window;
+        json.key("window")
+            .begin_object()
+            .field("kind", window.kind == ledger::WindowKind::month ? "month" : "week")
+            .field("id", window.id)
+            .time_field("starts_at", window.starts_at)
+            .time_field("ends_at", window.ends_at)
+            .end_object();
+    }
     if (!note.empty()) json.field("note", note);
     if (entry.has_event) write_event(json, program, entry.event);
     write_movements(json, program, entry);

@@ -30,6 +30,7 @@ namespace {
 constexpr std::size_t kTextMax = 255;      ///< ids of orders, lines, refunds, members
 constexpr std::size_t kEnvelopeMax = 512;  ///< CloudEvents attributes
 constexpr std::size_t kEmailMax = 320;
+constexpr std::size_t kAliasMax = 60;
 constexpr std::size_t kLongTextMax = 2'000;
 
 struct ThreadBuffers {
@@ -844,6 +845,41 @@ Result<engine::AdjustCommand> read_adjustment(std::string_view json, Arena& aren
     return command;
 }
 
+namespace {
+
+/// {"shown":true,"name":"Ana K."} → "+Ana K."
+std::string_view read_board_face(element json, FieldReader& fields, Arena& arena) {
+    object face;
+    if (json.get_object().get(face) != simdjson::SUCCESS) {
+        fields.fail(ErrorCode::wrong_type, "/board", "must be an object");
+        return {};
+    }
+    std::optional<bool> shown;
+    std::string_view alias;
+    for (const auto& [key, value] : face) {
+        if (key == "shown") {
+            bool given = false;
+            if (value.get_bool().get(given) != simdjson::SUCCESS)
+                fields.fail(ErrorCode::wrong_type, "/board/shown", "must be true or false");
+            shown = given;
+        } else if (key == "name") {
+            alias = fields.text("/board/name", value, kAliasMax);
+        } else {
+            fields.fail(
+                ErrorCode::invalid_parameter, "/board/" + std::string(key), "is not known here"
+            );
+        }
+        if (fields.failed()) return {};
+    }
+    if (!shown) {
+        fields.fail(ErrorCode::missing_field, "/board/shown", "is missing");
+        return {};
+    }
+    return arena.copy((*shown ? "+" : "-") + std::string(alias));
+}
+
+}  // namespace
+
 Result<ledger::Personal> read_member(std::string_view json, Arena& arena) {
     auto root = parse(buffers().parser, json, 32);
     if (root.has_error()) return root.error();
@@ -862,6 +898,8 @@ Result<ledger::Personal> read_member(std::string_view json, Arena& arena) {
             personal.name = fields.text("/name", value, kTextMax);
         } else if (key == "address") {
             personal.address = fields.text("/address", value, kLongTextMax);
+        } else if (key == "board") {
+            personal.board = read_board_face(value, fields, arena);
         } else {
             fields.fail(ErrorCode::invalid_parameter, "/" + std::string(key), "is not known here");
         }

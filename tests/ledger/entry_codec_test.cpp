@@ -191,6 +191,9 @@ private:
                 entry.key.origins.push_back(text());
             entry.key.label = text();
         }
+        if (entry.kind == EntryKind::board_window) {
+            entry.board_window = {pick<WindowKind>(1, 2), text(), amount(), amount()};
+        }
         if (entry.kind == EntryKind::rejected) {
             entry.refusal.detail = text();
             for (std::uint64_t i = below(3); i > 0; --i)
@@ -379,6 +382,13 @@ void set_part(const Entry& entry, wire_format::Entry& out) {
         for (const std::string_view origin : entry.key.origins)
             to.add_origins(str(origin));
         to.set_label(str(entry.key.label));
+    }
+    if (entry.kind == EntryKind::board_window) {
+        auto& to = *out.mutable_board_window();
+        to.set_kind(static_cast<std::uint32_t>(entry.board_window.kind));
+        to.set_id(str(entry.board_window.id));
+        to.set_starts_at(entry.board_window.starts_at);
+        to.set_ends_at(entry.board_window.ends_at);
     }
     if (entry.kind == EntryKind::rejected) {
         auto& to = *out.mutable_refusal();
@@ -641,7 +651,7 @@ TEST_CASE("entry_codec: personal fields never enter the bytes", "[entry_codec]")
     Entry entry;
     entry.kind = EntryKind::member;
     entry.member = MemberId{1};
-    entry.personal = {canary, canary, canary, canary, canary, canary};
+    entry.personal = {canary, canary, canary, canary, canary, canary, canary};
     REQUIRE(encoded(entry).find(canary) == std::string::npos);
     const std::string without = encoded(entry);
     Entry bare = entry;

@@ -16,7 +16,8 @@ const Personal kPersonal{
     .phone = "+33 1 23 45 67 89",
     .name = "Jane Canary",
     .address = "1 rue du Canari",
-    .note = "asked twice"};
+    .note = "asked twice",
+    .board = "+Jane of the canaries"};
 
 ErrorCode unseal_error(std::string_view sealed, const SecretKey& key) {
     std::string plain = "left over";
@@ -46,6 +47,7 @@ TEST_CASE("seal: what is sealed opens with the same key", "[seal]") {
     REQUIRE(personal->name == kPersonal.name);
     REQUIRE(personal->address == kPersonal.address);
     REQUIRE(personal->note == kPersonal.note);
+    REQUIRE(personal->board == kPersonal.board);
 }
 
 TEST_CASE("seal: nothing to seal gives nothing", "[seal]") {
@@ -76,7 +78,8 @@ TEST_CASE("seal: the sealed bytes hold no plain text and no hash of it", "[seal]
           kPersonal.phone,
           kPersonal.name,
           kPersonal.address,
-          kPersonal.note}) {
+          kPersonal.note,
+          kPersonal.board}) {
         const Hash32 hash = sha256(field);
         REQUIRE(sealed.find(field) == std::string::npos);
         REQUIRE(sealed.find({reinterpret_cast<const char*>(hash.data()), 8}) == std::string::npos);

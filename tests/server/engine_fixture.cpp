@@ -68,7 +68,7 @@ Batch& Batch::paid(const OrderOf& order) {
     event.order.currency = "EUR";
     event.order.total = event.order.net;
     event.order.lines = lines;
-    event.personal = {keep(order.member), keep(order.email), {}, keep(order.name), {}, {}};
+    event.personal = {keep(order.member), keep(order.email), {}, keep(order.name), {}, {}, {}};
     event.blind = ledger::blind_hashes(hmac, event.personal);
     event.natural_hash =
         ledger::natural_key_hash(hmac, event.shop, "order.paid", order.order, "", 0);
