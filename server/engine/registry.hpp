@@ -1,9 +1,9 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -43,18 +43,22 @@ struct Registry {
     [[nodiscard]] const ProgramInfo* find(std::string_view name) const;
 };
 
-/// Hands the current Registry to any thread.
+/// Hands the current Registry to any thread. A mutex: the atomic shared_ptr of libstdc++ 12 lets a
+/// store overtake a load (its load unlocks with relaxed order).
 class RegistryHolder {
 public:
     [[nodiscard]] std::shared_ptr<const Registry> get() const {
-        return current_.load(std::memory_order_acquire);
+        const std::scoped_lock lock(mutex_);
+        return current_;
     }
     void publish(std::shared_ptr<const Registry> next) {
-        current_.store(std::move(next), std::memory_order_release);
+        const std::scoped_lock lock(mutex_);
+        current_.swap(next);  // what it was dies after the lock
     }
 
 private:
-    std::atomic<std::shared_ptr<const Registry>> current_{std::make_shared<const Registry>()};
+    mutable std::mutex mutex_;
+    std::shared_ptr<const Registry> current_ = std::make_shared<const Registry>();
 };
 
 }  // namespace server::engine
