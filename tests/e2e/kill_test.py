@@ -4,8 +4,10 @@
     kill_test.py [--power-cut | --no-sync] [--cycles 30] [--seed N]
 
 A client process that outlives the server records every answer. After each start all of them are
-asked for again: the outcome of each key, its entry, its seq, the balances it gave. The member's
-statement and the number of the program's entries say that nothing else is there.
+asked for again: the outcome of each key, its entry, its seq, the balances it gave, the first event
+that another id of the same order led to, the e-mail a member was given, the versions of the program
+and what its keys may do. The members' statements and the number of the program's entries say that
+nothing else is there.
 
 --power-cut   the same on guerdon_unsynced, which loses everything that was not synced
 --no-sync     the same with commits that do not wait for the disk: must lose an acknowledged event
@@ -21,13 +23,18 @@ import sys
 import threading
 
 import support
-from support import order, refund
+from support import cancel, copy_of, order, refund
 
 CLIENTS = 4
 MEMBERS = 12
 BATCH_MAX = 1000
 PAGE = 100
 VERIFY_EVERY = 10
+FIRST_VERSION = 2  # the first that the load makes
+KEYS_VALID = 2  # one more, and the next change revokes one
+KEYS_TRIED = 10
+VERSIONS_READ = 20
+CYCLES_FOR_ALL = 30  # after so many everything has happened
 WALLET = ("available", "pending", "held", "debt")
 INTERVALS = ("20ms", "100ms", "1s")
 
@@ -43,8 +50,17 @@ class Recorder:
         self.lock = threading.Lock()
         self.events = {}  # id → (event, outcome)
         self.unanswered = {}  # id → event
+        self.aliases = {}  # id → (event, outcome of the order's first event)
+        self.unanswered_aliases = {}  # the same
         self.adjustments = {}  # key → (member, amount, outcome)
         self.unanswered_adjustments = {}  # key → (member, amount)
+        self.profiles = {}  # member → e-mails it was given, the last one counts
+        self.unanswered_profiles = {}  # member → e-mail
+        self.rates = []  # of the program's versions from FIRST_VERSION on
+        self.unanswered_rate = None
+        self.keys = {}  # label → answer to its creation
+        self.unanswered_keys = set()  # labels
+        self.revoked = {}  # label → whether that was answered
         self.failures = []  # answers that no crash explains
         self.again = 0  # keys that were sent again under load
 
@@ -58,20 +74,41 @@ class Recorder:
         assert len(seqs) == len(outcomes), "two keys have one seq"
         return seqs
 
+    def assert_not_blind(self):
+        """A load in which something never happened shows nothing about it."""
+        kinds = {(event["type"], outcome.get("status") or outcome.get("code"))
+                 for event, outcome in self.events.values()}
+        for kind in (("order.paid", "applied"), ("order.paid", "pending_identity"),
+                     ("order.refunded", "applied"), ("order.refunded", "pending_identity"),
+                     ("order.refunded", "refund_exceeds_order"), ("order.cancelled", "applied"),
+                     ("cart.viewed", "ignored")):
+            assert kind in kinds, kind
+        adjusted = {(amount > 0, "code" in outcome)
+                    for _, amount, outcome in self.adjustments.values()}
+        assert adjusted >= {(True, False), (False, False), (False, True)}, adjusted
+        for what in ("aliases", "profiles", "rates", "keys", "revoked"):
+            assert getattr(self, what), what
+
+
+def problem_outcome(problem):
+    return {name: problem.get(name) for name in ("code", "seq", "detail", "errors")}
+
 
 def event_outcome(item):
     """What must never change of an event's answer, from a first answer or from a repeated one."""
     if item["status"] == "rejected":
-        problem = item["problem"]
-        return {"code": problem["code"], "seq": problem.get("seq")}
-    assert item["status"] in ("applied", "duplicate"), item
-    assert item.get("first_status", "applied") == "applied", item
-    return {name: item[name] for name in ("seq", "member", "awards", "balances")}
+        return problem_outcome(item["problem"])
+    first = item["first_status"] if item["status"] == "duplicate" else item["status"]
+    if first in ("pending_identity", "ignored"):
+        return {"status": first, "seq": item["seq"]}
+    assert first == "applied", item
+    return {"status": first} | {name: item[name]
+                                for name in ("seq", "member", "awards", "balances")}
 
 
 def adjust_outcome(answer):
     if answer.status == 409:
-        return {"code": answer.code, "seq": answer.json["seq"]}
+        return problem_outcome(answer.json)
     return {name: value for name, value in answer.json.items() if name != "status"}
 
 
@@ -90,6 +127,23 @@ def post(program, events):
     return program.post(events, support.BATCH, checked=False)
 
 
+def document(rate):
+    """A version of its own for each rate."""
+    made = copy_of(support.MINIMAL)
+    award = made["campaigns"][0]["rules"][0]["effects"][0]["award"]
+    award["points"] = f"muldiv(order.net, {rate}, order.unit)"
+    return made
+
+
+def put_profile(program, member, email):
+    return program.put_member(member, {"email": email}, checked=False)
+
+
+def create_key(program, label):
+    body = {"kind": "secret", "scopes": ["members:read"], "label": label}
+    return program.request("POST", "/keys", body, checked=False)
+
+
 def adjust(program, member, amount, key):
     body = {"currency": "points", "amount": amount, "reason_code": "goodwill", "note": "kill"}
     return program.request("POST", program.member_path(member, "/adjustments"), body,
@@ -97,14 +151,18 @@ def adjust(program, member, amount, key):
 
 
 class Load(threading.Thread):
-    """Posts orders, batches, refunds, adjustments and old keys until the server is gone."""
+    """Everything that writes, and old keys, until the server is gone. Each load has a member to
+    itself whose e-mail it changes; the first one changes the program, the second one its keys."""
 
-    def __init__(self, server, name, recorder, seed):
+    def __init__(self, server, name, recorder, number, seed):
         super().__init__()
         self.program = support.Program(server.client(), name)
         self.recorder = recorder
+        self.number = number
+        self.profile = f"profile-{number}"
         self.random = random.Random(seed)
         self.paid = []
+        self.cancelled = set()  # ids of paid orders
 
     def run(self):
         try:
@@ -119,25 +177,67 @@ class Load(threading.Thread):
 
     def one(self):
         choice = self.random.random()
-        if choice < 0.5:
+        if choice < 0.42:
             self.post([self.new_order()])
-        elif choice < 0.7:
+        elif choice < 0.6:
             self.post([self.new_order() for _ in range(self.random.randint(2, 30))])
-        elif choice < 0.85 and self.paid:
-            event = self.paid.pop(self.random.randrange(len(self.paid)))
-            first_line = event["data"]["lines"][0]["amount"]
-            # Now and then more than was paid: rejected, and that for ever.
-            amount = first_line if self.random.random() < 0.9 else "9" + first_line
-            self.post([refund(event, {1: amount})])
-        elif choice < 0.93:
+        elif choice < 0.72 and self.paid:
+            self.refund()
+        elif choice < 0.78 and self.paid:
+            self.cancel()
+        elif choice < 0.83 and self.paid:
+            self.alias()
+        elif choice < 0.91:
             self.adjust()
+        elif choice < 0.93:
+            self.post([support.event("cart.viewed")])
+        elif choice < 0.95:
+            self.put_profile()
+        elif choice < 0.98 and self.number == 0:
+            self.put_program()
+        elif choice < 0.98 and self.number == 1:
+            self.change_keys()
         else:
             self.resend()
 
     def new_order(self):
         amounts = [f"{self.random.randint(0, 99)}.{self.random.randint(0, 99):02}"
                    for _ in range(self.random.randint(1, 3))]
-        return order(str(self.random.randrange(MEMBERS)), *amounts)
+        customer = str(self.random.randrange(MEMBERS))
+        if self.random.random() < 0.1:
+            customer = None  # a guest
+        elif self.random.random() < 0.1 and self.profile in self.recorder.profiles:
+            customer = self.profile
+        # Of this second: a new version of the program counts at once.
+        return order(customer, *amounts, time_=support.rfc3339())
+
+    def refund(self):
+        event = self.random.choice(self.paid)
+        first_line = event["data"]["lines"][0]["amount"]
+        # Now and then more than was paid, as is any second refund: rejected, and that for ever.
+        amount = first_line if self.random.random() < 0.9 else "9" + first_line
+        self.post([refund(event, {1: amount})])
+
+    def cancel(self):
+        event = self.random.choice(self.paid)
+        if event["id"] not in self.cancelled:
+            self.cancelled.add(event["id"])
+            self.post([cancel(event)])
+
+    def alias(self):
+        """The same order under another event id."""
+        event = self.random.choice(self.paid)
+        again = event | {"id": support.unique(event["id"])}
+        with self.recorder.lock:
+            _, outcome = self.recorder.events[event["id"]]
+            self.recorder.unanswered_aliases[again["id"]] = (again, outcome)
+        answer = post(self.program, [again])
+        if answer.status == 503:
+            return
+        assert answer.status == 200 and answer.json["status"] == "duplicate", answer
+        assert event_outcome(answer.json) == outcome, (outcome, answer)
+        with self.recorder.lock:
+            self.recorder.aliases[again["id"]] = self.recorder.unanswered_aliases.pop(again["id"])
 
     def post(self, events):
         with self.recorder.lock:
@@ -160,7 +260,8 @@ class Load(threading.Thread):
 
     def adjust(self):
         member = str(self.random.randrange(MEMBERS))
-        amount = self.random.choice((self.random.randint(1, 50), -self.random.randint(1, 5000)))
+        amount = self.random.choice((self.random.randint(1, 50), -self.random.randint(1, 50),
+                                     -self.random.randint(1, 50_000)))
         key = support.unique("kill")
         with self.recorder.lock:
             self.recorder.unanswered_adjustments[key] = (member, amount)
@@ -173,6 +274,55 @@ class Load(threading.Thread):
                 return
             assert answer.status in (201, 409), answer
             self.recorder.adjustments[key] = (member, amount, adjust_outcome(answer))
+
+    def put_profile(self):
+        if self.profile in self.recorder.unanswered_profiles:
+            return  # which one is the last would not be known
+        email = support.unique(self.profile) + "@kill.example"
+        self.recorder.unanswered_profiles[self.profile] = email
+        answer = put_profile(self.program, self.profile, email)
+        if answer.status == 503:
+            return
+        assert answer.status in (200, 201) and answer.json["seq"], answer
+        with self.recorder.lock:
+            del self.recorder.unanswered_profiles[self.profile]
+            self.recorder.profiles.setdefault(self.profile, []).append(email)
+
+    def put_program(self):
+        if self.recorder.unanswered_rate is not None:
+            return
+        rate = len(self.recorder.rates) + 2
+        self.recorder.unanswered_rate = rate
+        answer = self.program.put(document(rate), checked=False)
+        if answer.status == 503:
+            return
+        assert answer.status == 200 and answer.json["changed"], answer
+        assert answer.json["version"] == FIRST_VERSION + len(self.recorder.rates), answer
+        with self.recorder.lock:
+            self.recorder.rates.append(rate)
+            self.recorder.unanswered_rate = None
+
+    def change_keys(self):
+        valid = sorted(self.recorder.keys.keys() - self.recorder.revoked.keys())
+        if len(valid) > KEYS_VALID:
+            label = self.random.choice(valid)
+            self.recorder.revoked[label] = False
+            path = f"/keys/{self.recorder.keys[label]['id']}"
+            answer = self.program.request("DELETE", path, checked=False)
+            if answer.status == 503:
+                return
+            assert answer.status == 200, answer
+            self.recorder.revoked[label] = True
+            return
+        label = support.unique("key")
+        self.recorder.unanswered_keys.add(label)
+        answer = create_key(self.program, label)
+        if answer.status == 503:
+            return
+        assert answer.status == 201, answer
+        with self.recorder.lock:
+            self.recorder.unanswered_keys.remove(label)
+            self.recorder.keys[label] = answer.json
 
     def resend(self):
         """A key that was answered before, as a client does that lost the answer."""
@@ -202,6 +352,9 @@ def settle(program, recorder):
         found += first.status == 200 and first.json["status"] == "duplicate"
         recorder.events[event["id"]] = (event, event_outcome(items_of(first)[0]))
     recorder.unanswered.clear()
+    for id_, (event, outcome) in recorder.unanswered_aliases.items():
+        recorder.aliases[id_] = (event, outcome)  # whether it was in or not: check_events sends it
+    recorder.unanswered_aliases.clear()
     for key, (member, amount) in recorder.unanswered_adjustments.items():
         answer = adjust(program, member, amount, key)
         if answer.status == 404:
@@ -209,11 +362,21 @@ def settle(program, recorder):
         assert answer.status in (201, 409), answer
         recorder.adjustments[key] = (member, amount, adjust_outcome(answer))
     recorder.unanswered_adjustments.clear()
+    for member, email in recorder.unanswered_profiles.items():
+        answer = put_profile(program, member, email)
+        assert answer.status in (200, 201), answer
+        recorder.profiles.setdefault(member, []).append(email)
+    recorder.unanswered_profiles.clear()
+    if recorder.unanswered_rate is not None:
+        answer = program.put(document(recorder.unanswered_rate), checked=False)
+        assert answer.status == 200, answer
+        recorder.rates.append(recorder.unanswered_rate)
+        recorder.unanswered_rate = None
     return found
 
 
 def check_events(program, recorder):
-    recorded = list(recorder.events.values())
+    recorded = list(recorder.events.values()) + list(recorder.aliases.values())
     for begin in range(0, len(recorded), BATCH_MAX):
         part = recorded[begin:begin + BATCH_MAX]
         answer = program.post([event for event, _ in part], support.BATCH, checked=False)
@@ -233,6 +396,56 @@ def check_adjustments(program, recorder):
         answer = adjust(program, member, amount, key)
         if answer.headers["Replayed"] != "true" or adjust_outcome(answer) != outcome:
             raise Lost(f"adjustment {key}: {outcome}, and now {answer}")
+
+
+def check_profiles(program, recorder):
+    """A member is found by the last e-mail it was given, and by no earlier one."""
+    for member, emails in recorder.profiles.items():
+        for email in emails[-2:]:
+            found = support.rows_of(program.get("/members", query=email))
+            wanted = [member] if email == emails[-1] else []
+            if [row["member"] for row in found] != wanted:
+                raise Lost(f"e-mail {email} of {member}: {found}")
+
+
+def rate_of(version):
+    award = version.json["document"]["campaigns"][0]["rules"][0]["effects"][0]["award"]
+    return award["points"]
+
+
+def check_versions(program, recorder, chance):
+    latest = FIRST_VERSION - 1 + len(recorder.rates)
+    active = program.get()
+    if active.status == 404 or active.json["version"] != latest:
+        raise Lost(f"version {latest} of the program, and now {active}")
+    stored = list(enumerate(recorder.rates, FIRST_VERSION))
+    for number, rate in chance.sample(stored, min(len(stored), VERSIONS_READ)):
+        version = program.get(f"/versions/{number}")
+        wanted = document(rate)["campaigns"][0]["rules"][0]["effects"][0]["award"]["points"]
+        assert version.status == 200 and rate_of(version) == wanted, (wanted, version)
+
+
+def check_keys(program, recorder, chance):
+    """Every key is there once, a sample works, a revoked one does not."""
+    listed = support.rows_of(program.get("/keys"))
+    labels = [row["label"] for row in listed]
+    assert len(labels) == len(set(labels)), f"a key is there twice: {labels}"
+    missing = recorder.keys.keys() - set(labels)
+    if missing:
+        raise Lost(f"keys {missing}")
+    unknown = set(labels) - recorder.keys.keys() - recorder.unanswered_keys - {"admin.key"}
+    assert not unknown, unknown
+    for row in listed:
+        revoked = recorder.revoked.get(row["label"], None)
+        assert revoked is False or row["revoked"] == bool(revoked), (revoked, row)
+    for label in chance.sample(sorted(recorder.keys), min(len(recorder.keys), KEYS_TRIED)):
+        if recorder.revoked.get(label) is False:
+            continue  # nobody was told
+        client = program.client.server.client(recorder.keys[label]["key"])
+        answer = client.get(program.base + "/checkpoint", checked=False)
+        client.close()
+        wanted = 401 if recorder.revoked.get(label) else 200
+        assert answer.status == wanted, (label, answer)
 
 
 def total(wallet):
@@ -259,26 +472,28 @@ def check_statements(program, recorder):
     for seq, outcome in by_seq.items():
         for balance in outcome.get("balances") or outcome.get("balances_after") or ():
             balances[seq] = balance
-    for number in range(MEMBERS):
-        answer = program.member(str(number))
+    for member in [str(number) for number in range(MEMBERS)] + sorted(recorder.profiles):
+        answer = program.member(member)
         if answer.status == 404:
             continue
-        members += 1
+        # A member that came with an order has an entry of its own, the others one an e-mail.
+        members += len(recorder.profiles.get(member, [1]))
         balance = 0
-        for line in statement(program, str(number)):
+        for line in statement(program, member):
             assert line["seq"] in by_seq, f"a line that nobody was told of: {line}"
             balance += line["amount"]
             after = {field: line["balance_after"][field] for field in WALLET}
             assert total(after) == balance, line
             told = balances.pop(line["seq"], None)
             assert told is None or {field: told[field] for field in WALLET} == after, (told, line)
-        assert program.balance(str(number)) == balance, (number, balance)
+        assert program.balance(member) == balance, (member, balance)
     for seq, balance in balances.items():
         awarded = sum(award["amount"] for award in by_seq[seq].get("awards", ()))
         assert awarded == 0, f"no line of seq {seq}: {balance}"
-    # Every entry is an answer or the first sight of a member: nothing was applied twice.
+    # Every entry is an answer, another id of an order, or about a member: nothing came in twice.
     entries = program.checkpoint()["seq"]
-    assert entries == len(by_seq) + members, (entries, len(by_seq), members)
+    known = (len(by_seq), len(recorder.aliases), members)
+    assert entries == sum(known), (entries, known)
 
 
 def check_entries(program, recorder, fresh):
@@ -291,9 +506,12 @@ def check_entries(program, recorder, fresh):
         assert entry.json["event"]["id"] == event["id"], (event, entry)
 
 
-def check(program, recorder, fresh):
+def check(program, recorder, fresh, chance):
     check_events(program, recorder)
     check_adjustments(program, recorder)
+    check_profiles(program, recorder)
+    check_versions(program, recorder, chance)
+    check_keys(program, recorder, chance)
     check_statements(program, recorder)
     check_entries(program, recorder, fresh)
 
@@ -325,7 +543,7 @@ def verify(server):
 
 def load_and_kill(server, name, recorder, chance, cycle):
     before = len(recorder)
-    loads = [Load(server, name, recorder, chance.random()) for _ in range(CLIENTS)]
+    loads = [Load(server, name, recorder, number, chance.random()) for number in range(CLIENTS)]
     for load in loads:
         load.start()
     wanted = before + chance.randint(20, 250)
@@ -363,17 +581,20 @@ def run(cycles, chance):
             program = support.Program(server.client(), name)
             found = settle(program, recorder)
             fresh = sorted(recorder.events.keys() - checked)
-            check(program, recorder, chance.sample(fresh, min(len(fresh), 50)))
+            check(program, recorder, chance.sample(fresh, min(len(fresh), 50)), chance)
             checked.update(fresh)
             program.client.close()
             print(f"cycle {cycle + 1}: {kills} starts killed, {found} unanswered ones were in; "
-                  f"{len(recorder.events)} events, {len(recorder.adjustments)} adjustments, "
-                  f"{recorder.again} sent again, all found", flush=True)
+                  f"{len(recorder.events)} events, {len(recorder.aliases)} aliases, "
+                  f"{len(recorder.adjustments)} adjustments, {len(recorder.rates)} versions, "
+                  f"{len(recorder.keys)} keys, {recorder.again} sent again, all found", flush=True)
         status = server.stop()
         assert status == 0, server.output[-2000:]
         verify(server)
         program = support.Program(server.start().client(), name)
-        check(program, recorder, [])
+        check(program, recorder, [], chance)
+        if cycles >= CYCLES_FOR_ALL:
+            recorder.assert_not_blind()
     except BaseException:
         print(server.output[-4000:], file=sys.stderr)
         raise
