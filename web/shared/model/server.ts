@@ -162,8 +162,16 @@ export class ModelSession {
     );
     const bal = this.server.balances.get(this.#member) ?? [];
     this.#meAsOf = this.server.seq;
-    this.#send({ ch: "me", me: { as_of: this.#meAsOf, bal, boards } });
+    this.#send({
+      ch: "me",
+      me: { as_of: this.#meAsOf, name: this.#name(), shown: true, bal, boards },
+    });
     this.#heartbeat("me");
+  }
+
+  #name(): string {
+    const boards = [...this.server.boards.values()];
+    return boards.map((board) => board.entries.get(this.#member!)?.name).find(Boolean) ?? "";
   }
 
   #connect(id: number, connect: ClientFrame["connect"]): void {

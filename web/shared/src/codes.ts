@@ -1,32 +1,7 @@
-/** Close codes and error codes of /live (docs/live.md). */
+import * as Close from "./close.ts";
+import * as ErrorCode from "./error-code.ts";
 
-export const Close = {
-  normal: 1000,
-  away: 1001,
-  shutdown: 4400,
-  tokenExpired: 4401,
-  slow: 4402,
-  noPong: 4403,
-  epochReset: 4404,
-  rateLimited: 4405,
-  nodeFull: 4406,
-  badToken: 4500,
-  badFrame: 4501,
-  refused: 4502,
-  revoked: 4503,
-  connectionLimit: 4504,
-  noConnect: 4505,
-} as const;
-
-export const ErrorCode = {
-  unknownCommand: 100,
-  noSuchChannel: 101,
-  badParameter: 102,
-  notAllowed: 103,
-  tooManyChannels: 104,
-  channelOver: 105,
-  notReady: 106,
-} as const;
+export { Close, ErrorCode };
 
 /** 45xx: the server does not want this client back; everything else is worth another attempt. */
 export function mayReconnect(code: number): boolean {

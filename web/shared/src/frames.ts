@@ -51,6 +51,10 @@ export interface Standing {
 
 export interface Me {
   as_of: number;
+  /** How boards show the member. */
+  name: string;
+  /** Whether the member agreed to be shown by name. */
+  shown: boolean;
   bal: Balance[];
   boards: Record<string, Standing>;
 }
@@ -123,13 +127,7 @@ export interface ClientFrame {
   refresh?: { token: string };
 }
 
-/** The objects of one message: one, or several joined by a newline. Throws on anything else. */
+/** The objects of one message: one, or several joined by a newline. Throws on what is not JSON. */
 export function parseMessage(text: string): ServerFrame[] {
-  return text.split("\n").map((line) => {
-    const value: unknown = JSON.parse(line);
-    if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      throw new SyntaxError("not an object");
-    }
-    return value as ServerFrame;
-  });
+  return text.split("\n").map((line) => JSON.parse(line) as ServerFrame);
 }

@@ -24,37 +24,29 @@ export interface Io {
   isOffline(): boolean;
 }
 
-class BrowserSocket implements Socket {
-  readonly #socket: WebSocket;
-  #events: SocketEvents | undefined;
-
-  constructor(url: string, events: SocketEvents) {
-    this.#events = events;
-    this.#socket = new WebSocket(url);
-    this.#socket.onopen = () => this.#events?.opened();
-    this.#socket.onmessage = ({ data }) => this.#events?.received(String(data));
-    this.#socket.onclose = ({ code }) => this.#finish(code);
-  }
-
-  send(text: string): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(text);
-  }
-
+function openSocket(url: string, events: SocketEvents): Socket {
+  const socket = new WebSocket(url);
   // The closing handshake of a dead network takes a minute; the client goes on at once.
-  close(code: number): void {
-    this.#socket.close(code);
-    this.#finish(code);
-  }
-
-  #finish(code: number): void {
-    const events = this.#events;
-    this.#events = undefined;
-    events?.closed(code);
-  }
+  let finish = (code: number) => {
+    finish = () => undefined;
+    events.closed(code);
+  };
+  socket.onopen = () => events.opened();
+  socket.onmessage = ({ data }) => events.received(String(data));
+  socket.onclose = ({ code }) => finish(code);
+  return {
+    send: (text) => {
+      if (socket.readyState === WebSocket.OPEN) socket.send(text);
+    },
+    close: (code) => {
+      socket.close(code);
+      finish(code);
+    },
+  };
 }
 
 export const browserIo: Io = {
-  open: (url, events) => new BrowserSocket(url, events),
+  open: openSocket,
   now: () => performance.now(),
   later: (milliseconds, action) => setTimeout(action, milliseconds),
   cancel: (timer) => clearTimeout(timer as number),

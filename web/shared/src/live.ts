@@ -3,7 +3,6 @@ import { applyDelta, fromSnap, judgeDelta, takesSnap, type Board } from "./board
 import { Close, ErrorCode, mayReconnect, retryDelay } from "./codes.ts";
 import {
   parseMessage,
-  type Around,
   type ClientFrame,
   type ConnectAnswer,
   type Me,
@@ -88,11 +87,6 @@ class Channel {
   }
 }
 
-interface Waiting {
-  command: ClientFrame;
-  done(frame: ServerFrame): void;
-}
-
 export class LiveClient {
   readonly #options: LiveOptions;
   readonly #io: Io;
@@ -105,7 +99,7 @@ export class LiveClient {
   #attempt = 0;
   #generation = 0;
   #lastId = 0;
-  #waiting = new Map<number, Waiting>();
+  #waiting = new Map<number, (frame: ServerFrame) => void>();
   #ticket: string | undefined;
   #isMember = false;
   #after: number | undefined;
@@ -151,26 +145,12 @@ export class LiveClient {
     return this.#watch("me", 0, events as BoardEvents & MeEvents);
   }
 
-  /** The rows around the member; nothing if the connection breaks or the server refuses. */
-  around(channel: string, k: number): Promise<Around | undefined> {
-    return new Promise((resolve) => {
-      if (!this.#joined) return resolve(undefined);
-      this.#command({ around: { ch: channel, k } }, (frame) => resolve(frame.around));
-    });
-  }
-
   /** Tries again at once, also after the server said stop. */
   retry(): void {
     if (this.#status.phase === "live") return;
     this.#attempt = 0;
     this.#drop(Close.normal);
     void this.#connect();
-  }
-
-  close(): void {
-    this.#pause();
-    this.#channels.clear();
-    this.#setStatus({ phase: "stopped" });
   }
 
   #watch(name: string, n: number, events: BoardEvents & MeEvents): () => void {
@@ -333,7 +313,7 @@ export class LiveClient {
 
   #command(command: ClientFrame, done: (frame: ServerFrame) => void = () => undefined): void {
     const id = ++this.#lastId;
-    this.#waiting.set(id, { command, done });
+    this.#waiting.set(id, done);
     this.#socket?.send(JSON.stringify({ id, ...command }));
   }
 
@@ -396,7 +376,7 @@ export class LiveClient {
     if (frame.id !== undefined) {
       const waiting = this.#waiting.get(frame.id);
       this.#waiting.delete(frame.id);
-      waiting?.done(frame);
+      waiting?.(frame);
     } else if (frame.bye) {
       this.#after = frame.bye.after;
     } else if (frame.ch !== undefined) {

@@ -50,7 +50,7 @@ test("only the next offset is taken", () => {
 
 test("several objects may share a message", () => {
   expect(parseMessage('{}\n{"id":3,"unsub":{"ch":"me"}}')).toHaveLength(2);
-  expect(() => parseMessage("[1]")).toThrow();
+  expect(() => parseMessage("{}\n{")).toThrow();
 });
 
 test("the range of a close code is its verdict, and retries are spread", () => {

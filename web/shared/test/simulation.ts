@@ -173,7 +173,10 @@ class Connection implements Socket {
       if (this.#isOpen) deliver();
     };
     const way = 5 + network.random() * 40;
-    if (how === "sure") return void network.clock.later(way, arrive);
+    if (how === "sure") {
+      this.#freeAt = Math.max(this.#freeAt, network.clock.now() + way);
+      return void network.clock.later(this.#freeAt - network.clock.now(), arrive);
+    }
     if (network.happens("drop")) return;
     if (network.happens("cut")) return void network.clock.later(way, () => this.cut(1006));
     if (how === "any" && network.happens("reorder")) {

@@ -1,0 +1,128 @@
+// Builds the widget into web/dist: guerdon.js, its brotli and gzip copies, and manifest.json, which
+// says what a server needs to serve them. Fails when a budget is passed.
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import { build } from "vite";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = process.env.GUERDON_WEB_DIST ?? join(here, "..", "dist");
+const { version } = JSON.parse(readFileSync(join(here, "package.json"), "utf8"));
+const budgets = [
+  { entry: "src/guerdon.ts", kilobytes: 25 },
+  { entry: "src/leaderboard.ts", kilobytes: 12 },
+];
+
+/** Names of our own that no page, frame or browser sees; terser shortens them. */
+const inner = new RegExp(
+  `^(${[
+    "watchBoard|watchMe|watchPage|onStatus|subscription|listeners|asking|askTimer|asks",
+    "opened|received|isOffline|leaving|later|plural|ordinal|compact|isMember|follow|stateName",
+    "template|drawn|redraw|seenAt|asOf|phase|texts|text|number|tell|client|status|failed|mine|seen",
+  ].join("|")})$`,
+);
+
+/** Lit's css`…` is text to the minifier: comments and white space go here. */
+const squeezeStyles = {
+  name: "squeeze-styles",
+  enforce: "pre",
+  transform(code, id) {
+    if (!id.startsWith(here) || !code.includes("css`")) return undefined;
+    const squeezed = code.replace(/css`[^`]*`/g, (css) =>
+      css
+        .replace(/\s+/g, " ")
+        .replace(/ ?([{};,>]) ?/g, "$1")
+        .replace(/: /g, ":")
+        .replace(/;}/g, "}"),
+    );
+    return { code: squeezed, map: null };
+  },
+};
+
+/** White space between tags of html`…` and svg`…`; text keeps its single spaces. */
+const squeezeTemplates = {
+  name: "squeeze-templates",
+  enforce: "pre",
+  transform(code, id) {
+    if (!id.startsWith(here) || !/(html|svg)`/.test(code)) return undefined;
+    return { code: code.replace(/\n\s+/g, "\n "), map: null };
+  },
+};
+
+async function bundle(entry) {
+  const result = await build({
+    configFile: false,
+    root: here,
+    logLevel: "warn",
+    plugins: [squeezeStyles, squeezeTemplates],
+    build: {
+      write: false,
+      reportCompressedSize: false,
+      minify: "terser",
+      terserOptions: {
+        module: true,
+        ecma: 2020,
+        compress: { passes: 3, unsafe_arrows: true },
+        mangle: { properties: { regex: inner } },
+      },
+      target: ["es2022", "safari16.4", "firefox115", "chrome111"],
+      modulePreload: false,
+      rolldownOptions: {
+        input: join(here, entry),
+        preserveEntrySignatures: false,
+        output: { format: "es", codeSplitting: false },
+      },
+    },
+  });
+  const chunks = (Array.isArray(result) ? result[0] : result).output;
+  if (chunks.length !== 1) throw new Error(`${entry}: ${chunks.length} files instead of one`);
+  // What is left of line breaks in templates: between tags nothing, between attributes a space.
+  const squeezed = chunks[0].code.replace(/([>}`])\n (?=[<$])/g, "$1").replace(/\n (?=>)/g, "");
+  return Buffer.from(squeezed.replace(/\n /g, " "));
+}
+
+function compress(code) {
+  const params = {
+    [constants.BROTLI_PARAM_QUALITY]: 11,
+    [constants.BROTLI_PARAM_SIZE_HINT]: code.length,
+  };
+  return { br: brotliCompressSync(code, { params }), gz: gzipSync(code, { level: 9 }) };
+}
+
+let failed = false;
+const outputs = [];
+for (const { entry, kilobytes } of budgets) {
+  const code = await bundle(entry);
+  const { br, gz } = compress(code);
+  const isTooLarge = br.length > kilobytes * 1024;
+  failed ||= isTooLarge;
+  const sizes = `${code.length} B, gzip ${gz.length} B, brotli ${br.length} B`;
+  console.log(`${isTooLarge ? "TOO LARGE" : "ok"}  ${entry}: ${sizes} of ${kilobytes * 1024} B`);
+  outputs.push({ code, br, gz });
+}
+if (failed) process.exit(1);
+
+const [{ code, br, gz }] = outputs;
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+writeFileSync(join(dist, "guerdon.js"), code);
+writeFileSync(join(dist, "guerdon.js.br"), br);
+writeFileSync(join(dist, "guerdon.js.gz"), gz);
+const digest = (kind) => createHash(kind).update(code);
+const file = {
+  name: "guerdon.js",
+  path: `/widget/v${version}/guerdon.js`,
+  type: "text/javascript; charset=utf-8",
+  integrity: `sha384-${digest("sha384").digest("base64")}`,
+  etag: `"${digest("sha256").digest("hex").slice(0, 32)}"`,
+  size: code.length,
+  br: { name: "guerdon.js.br", size: br.length },
+  gz: { name: "guerdon.js.gz", size: gz.length },
+};
+writeFileSync(
+  join(dist, "manifest.json"),
+  JSON.stringify({ version, files: [file] }, null, 2) + "\n",
+);
+console.log(`${dist}/guerdon.js  ${file.integrity}`);

@@ -1,0 +1,3 @@
+/** The one module a shop includes. */
+import "./balance.ts";
+import "./leaderboard.ts";

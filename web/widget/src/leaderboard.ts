@@ -1,0 +1,540 @@
+/** <guerdon-leaderboard>: a board that moves. */
+import { html, nothing, type TemplateResult } from "lit/html.js";
+import type { Board, Row } from "../../shared/src/board.ts";
+import { ErrorCode } from "../../shared/src/codes.ts";
+import type { Me, Standing, WireError } from "../../shared/src/frames.ts";
+import type { LiveClient } from "../../shared/src/live.ts";
+import { commonAttributes, define, GuerdonElement, sheet } from "./element.ts";
+import * as icons from "./icons.ts";
+import { icon } from "./icons.ts";
+import { leaderboardStyles } from "./leaderboard.css.ts";
+import { tokens } from "./tokens.ts";
+
+const styles = sheet(tokens, leaderboardStyles);
+const rowHeight = 50;
+const myRowHeight = 62;
+const cutGap = 6;
+const calmFor = 500;
+const moveFor = 350;
+const mostMoves = 20;
+const announceEvery = 10_000;
+
+type State = "loading" | "empty" | "live" | "paused" | "reconnecting" | "offline" | "error";
+
+/** One line as it is drawn. */
+interface Line {
+  row: Row;
+  mine: boolean;
+  y: number;
+}
+
+/** What a redraw shows; new frames wait beside it while the list is held. */
+interface View {
+  board: Board;
+  me: Me | undefined;
+}
+
+export class GuerdonLeaderboard extends GuerdonElement {
+  static readonly observedAttributes = [
+    ...commonAttributes,
+    "board",
+    "window",
+    "limit",
+    "heading",
+    "ranking",
+  ];
+
+  #shown: View | undefined;
+  #newest: View | undefined;
+  #me: Me | undefined;
+  #isInside = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #minute: ReturnType<typeof setInterval> | undefined;
+  #drawnAt = 0;
+  #places = new Map<string, number>();
+  #announced = { at: -announceEvery, rank: 0, text: "" };
+
+  #held = 0;
+  #isPaused = false;
+  #failure: WireError | undefined;
+
+  constructor() {
+    super(styles);
+  }
+
+  override connectedCallback(): void {
+    super.connectedCallback();
+    this.#minute = setInterval(this.redraw, 60_000);
+  }
+
+  override disconnectedCallback(): void {
+    super.disconnectedCallback();
+    clearInterval(this.#minute);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  // --- following
+
+  get #channel(): string {
+    const window = this.value("window");
+    return `b:${this.#board}${window ? `@${window}` : ""}`;
+  }
+
+  get #board(): string {
+    return this.value("board") ?? "all";
+  }
+
+  /** `place` (equal scores share one) or `rank`. */
+  get #ranking(): "place" | "rank" {
+    return this.getAttribute("ranking") === "rank" ? "rank" : "place";
+  }
+
+  get #limit(): number {
+    return Math.min(100, Math.max(1, this.number("limit") ?? 10));
+  }
+
+  protected override follow(client: LiveClient): (() => void)[] {
+    this.#newest = this.#shown = this.#failure = this.#me = undefined;
+    this.#places.clear();
+    const failed = (error: WireError) => {
+      if (error.code === ErrorCode.notAllowed) return;
+      this.#failure = error;
+      this.redraw();
+      this.tell("error", { code: error.code });
+    };
+    const ends = [
+      client.watchBoard(this.#channel, this.#limit, {
+        board: (board) => this.#arrived({ board, me: this.#me }),
+        failed,
+      }),
+    ];
+    if (this.isMember) {
+      const me = (me: Me) => {
+        this.#me = me;
+        if (this.#newest) this.#arrived({ ...this.#newest, me });
+      };
+      ends.push(client.watchMe({ me, failed }));
+    }
+    return ends;
+  }
+
+  #arrived(view: View): void {
+    const isFirst = !this.#newest;
+    const moved = this.#newest?.board !== view.board;
+    this.seenAt = new Date();
+    this.#failure = undefined;
+    this.#newest = view;
+    if (isFirst) this.tell("ready", { board: this.#board });
+    if (this.#shown && (this.#isPaused || this.#isInside)) {
+      if (moved) this.#held++;
+      this.redraw();
+    } else {
+      this.#schedule();
+    }
+  }
+
+  /** At most one redraw every 500 ms while many frames arrive; the first one at once. */
+  #schedule(): void {
+    if (this.#timer !== undefined) return;
+    const wait = this.#shown ? Math.max(0, this.#drawnAt + calmFor - performance.now()) : 0;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      if (!this.#isPaused && !this.#isInside) this.#show();
+    }, wait);
+  }
+
+  #show(): void {
+    this.#drawnAt = performance.now();
+    this.#held = 0;
+    this.#shown = this.#newest;
+    this.#announce();
+    this.redraw();
+  }
+
+  /** The button that was pressed goes away: its focus needs a new home. */
+  #showHeld(): void {
+    const zone = this.root.querySelector(".zone");
+    this.#isInside = zone?.matches(":hover") ?? false;
+    this.root.querySelector<HTMLElement>(".pause")?.focus();
+    this.#show();
+  }
+
+  #release(): void {
+    if (!this.#isPaused && !this.#isInside && this.#held > 0) this.#show();
+  }
+
+  readonly #enter = (event: Event): void => {
+    if (event instanceof PointerEvent && event.pointerType === "touch") return;
+    this.#isInside = true;
+  };
+
+  readonly #exit = (event: FocusEvent | PointerEvent): void => {
+    const zone = event.currentTarget as HTMLElement;
+    const focused = this.root.activeElement;
+    const goesTo = event instanceof FocusEvent ? (event.relatedTarget as Node | null) : focused;
+    const isUnderPointer = event.type === "focusout" && zone.matches(":hover");
+    this.#isInside = isUnderPointer || (goesTo ? zone.contains(goesTo) : false);
+    this.#release();
+  };
+
+  #togglePause(): void {
+    this.#isPaused = !this.#isPaused;
+    if (this.#isPaused) this.redraw();
+    else this.#show();
+  }
+
+  // --- what to draw
+
+  get #state(): State {
+    const { phase } = this.status;
+    if (phase === "stopped" || this.#failure) return "error";
+    if (!this.#shown) return phase === "offline" ? "offline" : "loading";
+    if (phase === "offline") return "offline";
+    if (phase !== "live") return "reconnecting";
+    if (this.#isPaused) return "paused";
+    return this.#shown.board.rows.length === 0 ? "empty" : "live";
+  }
+
+  protected override stateName(): string {
+    return this.#state;
+  }
+
+  get #standing(): Standing | undefined {
+    const standing = this.#shown?.me?.boards[this.#channel];
+    return standing?.win === this.#shown?.board.win.id ? standing : undefined;
+  }
+
+  get #height(): number {
+    return this.#limit * rowHeight + (this.isMember ? myRowHeight - rowHeight + cutGap : 0);
+  }
+
+  /** The first rows; the last of them is mine if I am further down. */
+  #lines(): Line[] {
+    const { board, me } = this.#shown!;
+    const mine = this.#standing;
+    let rows: Row[] = board.rows.slice(0, this.#limit);
+    if (mine && !rows.some((row) => row.id === mine.id)) {
+      const known = board.rows.find((row) => row.id === mine.id);
+      const { id, rank, place, score } = mine;
+      const own = known ?? { id, rank, place, score, name: me!.name ?? "", from: null };
+      rows = [...rows.slice(0, this.#limit - 1), own];
+    }
+    let y = 0;
+    return rows.map((row, index) => {
+      const isMine = row.id === mine?.id;
+      if (isMine && row.rank !== index + 1) y += cutGap;
+      const line = { row, mine: isMine, y };
+      y += isMine ? myRowHeight : rowHeight;
+      return line;
+    });
+  }
+
+  /** My own rank, politely: not more often than every ten seconds. */
+  #announce(): void {
+    const rank = this.#standing?.rank ?? 0;
+    const { at, rank: before } = this.#announced;
+    if (rank === before || rank === 0) return;
+    if (before === 0) {
+      this.#announced.rank = rank;
+    } else if (performance.now() - at >= announceEvery) {
+      const place = this.texts.ordinal(this.#standing![this.#ranking]);
+      const text = this.texts.text("moved", { place });
+      this.#announced = { at: performance.now(), rank, text };
+      this.tell("rank", { rank, before });
+    }
+  }
+
+  protected override drawn(): void {
+    const list = this.root.querySelector<HTMLElement>(".rows");
+    list?.style.setProperty("--height", `${this.#height}px`);
+    this.#placeRows();
+  }
+
+  /** Sets where every row is and lets it travel from where it was. */
+  #placeRows(): void {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const before = this.#places;
+    this.#places = new Map();
+    let moves = 0;
+    for (const item of this.root.querySelectorAll<HTMLElement>("[data-y]")) {
+      const y = Number(item.dataset.y);
+      const id = item.dataset.id ?? "";
+      item.style.setProperty("--y", `${y}px`);
+      if (!id) continue;
+      const from = before.get(id);
+      this.#places.set(id, y);
+      if (before.size === 0 || from === y) continue;
+      if (calm) this.#tint(item);
+      else if (++moves <= mostMoves) this.#travel(item, from ?? this.#height, y);
+    }
+  }
+
+  #travel(item: HTMLElement, from: number, to: number): void {
+    const place = (y: number, zIndex: number) => ({ transform: `translateY(${y}px)`, zIndex });
+    const easing = "cubic-bezier(.2,0,0,1)";
+    item.animate([place(from, to < from ? 3 : 1), place(to, to < from ? 3 : 1)], {
+      duration: moveFor,
+      easing,
+    });
+  }
+
+  #tint(item: HTMLElement): void {
+    const backgroundColor = getComputedStyle(this).getPropertyValue("--g-accent-soft").trim();
+    if (backgroundColor) item.animate([{ backgroundColor }, {}], { duration: 1_000 });
+  }
+
+  // --- templates
+
+  protected override template(): TemplateResult {
+    const state = this.#state;
+    const title = this.value("heading") ?? this.texts.text("title");
+    return html`<section class="card" part="card" aria-labelledby="title">
+      <header>
+        <div class="title" part="title" id="title" role="heading" aria-level="2" dir="auto">
+          <slot name="title">${title}</slot>
+        </div>
+        ${this.#pauseButton()} ${this.#statusLine(state)}
+      </header>
+      <div
+        class="zone"
+        @pointerenter=${this.#enter}
+        @pointerleave=${this.#exit}
+        @focusin=${this.#enter}
+        @focusout=${this.#exit}
+      >
+        ${this.#body(state)} ${this.#foot(state)}
+      </div>
+      <div class="hidden" role="status">${this.#announced.text}</div>
+    </section>`;
+  }
+
+  #pauseButton(): TemplateResult {
+    const label = this.texts.text(this.#isPaused ? "resume" : "pause");
+    return html`<button
+      class="pause"
+      part="button"
+      type="button"
+      title=${label}
+      aria-label=${label}
+      @click=${this.#togglePause}
+    >
+      ${icon(this.#isPaused ? icons.play : icons.pause)}
+    </button>`;
+  }
+
+  #caption(): TemplateResult | typeof nothing {
+    if (!this.#shown) return nothing;
+    const { id, starts, ends } = this.#shown.board.win;
+    const left = ends === null ? 0 : ends - Date.now();
+    const time = left > 0 ? this.texts.text("ends", { t: this.texts.left(left) }) : "";
+    return html`<span class=${time && "dates"}>${this.texts.window(id, starts, ends)}</span>
+      <span class="ends">${time}</span>`;
+  }
+
+  #statusLine(state: State): TemplateResult {
+    const texts = this.texts;
+    if (state === "offline") {
+      const time = this.#shown && this.seenAt && texts.time(this.seenAt);
+      const words = time ? texts.text("offline", { time }) : texts.text("offlineNever");
+      return html`<div class="state wide offline" part="status">
+        <span class="words">${icon(icons.offline)}<span>${words}</span></span>
+        <button class="link" type="button" @click=${this.refresh}>${texts.text("retry")}</button>
+      </div>`;
+    }
+    return html`<div class="caption">${this.#caption()}</div>
+      <div class="state ${state === "empty" ? "live" : state}" part="status">
+        ${this.#stateWords(state)}
+      </div>`;
+  }
+
+  #stateWords(state: State): TemplateResult | typeof nothing {
+    const texts = this.texts;
+    switch (state) {
+      case "live":
+      case "empty":
+        return html`<span class="dot"></span>${texts.text("live")}`;
+      case "paused":
+        return html`${icon(icons.pause)}${texts.text("paused")}`;
+      case "reconnecting":
+        return html`${icon(icons.again)}${texts.text("reconnecting")}`;
+      case "loading":
+        return html`${texts.text("loading")}`;
+      default:
+        return nothing;
+    }
+  }
+
+  #body(state: State): TemplateResult {
+    if (state === "error") return this.#error();
+    if (!this.#shown) return this.#bones();
+    if (this.#shown.board.rows.length === 0) return this.#empty();
+    const lines = this.#lines();
+    const cut = lines.find((line, index) => line.mine && line.row.rank !== index + 1);
+    return html`<ol class="rows" role="list" aria-labelledby="title">
+      ${lines.map((line) => this.#row(line))}
+      ${
+        cut ? html`<li class="cut" role="presentation" data-y=${cut.y - cutGap / 2}></li>` : nothing
+      }
+    </ol>`;
+  }
+
+  #row({ row, mine, y }: Line): TemplateResult {
+    const texts = this.texts;
+    const name = row.name || (mine ? "" : texts.text("nameless"));
+    const score =
+      mine && row.score < 10_000_000 ? texts.number(row.score) : texts.compact(row.score);
+    const shown = row[this.#ranking];
+    return html`<li
+      class="row ${mine ? "mine" : ""}"
+      part=${mine ? "row row-me" : "row"}
+      data-id=${row.id}
+      data-y=${y}
+      aria-current=${mine ? "true" : nothing}
+    >
+      ${this.#place(shown)} ${this.#movement(row)}
+      <span class="avatar" aria-hidden="true">${initial(name || texts.text("you"))}</span>
+      <span>
+        <span class="who">
+          ${
+            name
+              ? html`<span class="name" title=${name} dir="auto"><bdi>${name}</bdi></span>`
+              : nothing
+          }
+          ${mine ? html`<span class="tag">${texts.text("you")}</span>` : nothing}
+        </span>
+        ${mine ? this.#gap() : nothing}
+      </span>
+      <span
+        class="score"
+        title=${score === texts.number(row.score) ? nothing : texts.number(row.score)}
+      >
+        <span aria-hidden="true">${score}</span>
+        <span class="hidden">${texts.plural("points", row.score)}</span>
+      </span>
+    </li>`;
+  }
+
+  #place(place: number): TemplateResult {
+    if (place <= 3) {
+      return html`<span class="place p${place}">${icons.wreath()}<b>${place}</b></span>`;
+    }
+    return html`<span class="place">${this.texts.number(place)}</span>`;
+  }
+
+  #movement({ from, rank }: Row): TemplateResult {
+    const gained = from === null ? 0 : from - rank;
+    if (gained === 0) {
+      return html`<span class="move"
+        ><span aria-hidden="true">–</span
+        ><span class="hidden">${this.texts.text("same")}</span></span
+      >`;
+    }
+    const rose = gained > 0;
+    const words = this.texts.plural(rose ? "up" : "down", Math.abs(gained));
+    return html`<span class="move ${rose ? "rose" : "fell"}"
+      >${icon(rose ? icons.up : icons.down)}<span aria-hidden="true"
+        >${this.texts.number(Math.abs(gained))}</span
+      ><span class="hidden">${words}</span></span
+    >`;
+  }
+
+  #gap(): TemplateResult | typeof nothing {
+    const next = this.#standing?.next;
+    if (!next) return nothing;
+    const place = this.texts.ordinal(next.place);
+    return html`<span class="gap">${this.texts.plural("gap", next.points, { place })}</span>`;
+  }
+
+  #foot(state: State): TemplateResult {
+    const texts = this.texts;
+    if (this.#held > 0) {
+      return html`<div class="foot">
+        <button class="link" type="button" @click=${this.#showHeld}>
+          ${texts.plural("held", this.#held)}
+        </button>
+      </div>`;
+    }
+    const total = this.#shown?.board.total ?? 0;
+    const members = total > 0 ? texts.plural("members", total) : "";
+    if (state === "error" || state === "loading") return html`<div class="foot"></div>`;
+    if (!this.isMember) return this.#guestFoot(members);
+    const name = this.#shown?.me?.name;
+    const alias = name ? texts.text("alias", { name }) : members;
+    return html`<div class="foot">
+      <span class="words"
+        >${name ? icon(icons.eye) : nothing}<span title=${alias}>${alias}</span></span
+      >
+    </div>`;
+  }
+
+  #guestFoot(members: string): TemplateResult {
+    const texts = this.texts;
+    const sum = this.number("welcome");
+    const welcome = sum ? texts.plural("guest", sum) : members;
+    const url = this.value("join-url");
+    return html`<div class="foot">
+      <span class="words"><span title=${welcome}>${welcome}</span></span>
+      ${url ? html`<a class="link" href=${url}>${texts.text("join")}</a>` : nothing}
+    </div>`;
+  }
+
+  #bones(): TemplateResult {
+    const heights = Array.from({ length: this.#limit }, (_, index) => index * rowHeight);
+    return html`<div class="rows" aria-busy="true">
+      ${heights.map(
+        (y) =>
+          html`<div class="row" data-y=${y}>
+            <span></span><span class="move"></span><i class="avatar"></i><i></i><i>00000</i>
+          </div>`,
+      )}
+    </div>`;
+  }
+
+  #empty(): TemplateResult {
+    const texts = this.texts;
+    return html`<div class="rows">
+      <div class="message">
+        <span class="badge">${icon(icons.leaf)}</span>
+        <slot name="empty">
+          <strong>${texts.text("empty")}</strong>
+          <span>${texts.text("emptyHint")}</span>
+        </slot>
+        ${
+          this.value("earn-url")
+            ? html`<a class="primary" part="button" href=${this.value("earn-url")}
+                >${texts.text("earn")}</a
+              >`
+            : nothing
+        }
+      </div>
+    </div>`;
+  }
+
+  #error(): TemplateResult {
+    const texts = this.texts;
+    return html`<div class="rows">
+      <div class="message" role="status">
+        <span class="badge">${icon(icons.warning)}</span>
+        <strong>${texts.text("error")}</strong>
+        <span>${texts.text("safe")}</span>
+        <slot></slot>
+        <button class="primary" part="button" type="button" @click=${this.refresh}>
+          ${texts.text("retry")}
+        </button>
+      </div>
+    </div>`;
+  }
+}
+
+function initial(name: string): string {
+  return [...name.trim()][0]?.toLocaleUpperCase() ?? "–";
+}
+
+define("guerdon-leaderboard", GuerdonLeaderboard);
+
+declare global {
+  interface HTMLElementTagNameMap {
+    "guerdon-leaderboard": GuerdonLeaderboard;
+  }
+}

@@ -1,0 +1,115 @@
+/** Colours of the visual language; every `--guerdon-*` property of the shop comes first. */
+
+/** inner name, light, dark, and the public property that overrides both */
+type Colour = [name: string, light: string, dark: string, open?: string];
+
+const colours: Colour[] = [
+  ["surface", "#fff", "#161925", "surface"],
+  ["sunken", "#efefec", "#11141d"],
+  ["text", "#171923", "#ecedf4", "text"],
+  ["text-2", "#484b5a", "#b6b9c8", "text"],
+  ["muted", "#666978", "#9195a7", "text-muted"],
+  ["border", "#e2e2de", "#282c3b", "border"],
+  ["accent", "#2a3eb8", "#5567e8", "accent"],
+  ["on-accent", "#fff", "#fff", "on-accent"],
+  ["accent-text", "#2a3eb8", "#a8b4ff", "accent"],
+  ["accent-soft", "#eceefb", "#20264a", "highlight"],
+  ["gold", "#b98416", "#d9ac4a", "gold"],
+  ["positive", "#12683f", "#6fd39f", "positive"],
+  ["positive-soft", "#e3f3e9", "#15301f"],
+  ["negative", "#b1281a", "#ff9a8b", "negative"],
+  ["warning", "#8f4600", "#f4b26a"],
+  ["silver", "#75798a", "#a3a8b8"],
+  ["bronze", "#9c5a2d", "#c98d62"],
+];
+
+/** Declarations of the colours: a plain one for old browsers, then one that follows the theme. */
+export function declare(colours: Colour[]): string {
+  const block = (value: (light: string, dark: string) => string) =>
+    colours
+      .map(([name, light, dark, open]) => {
+        const own = value(light, dark);
+        return `--g-${name}:${open ? `var(--guerdon-${open},${own})` : own};`;
+      })
+      .join("");
+  const themed = block((light, dark) => `light-dark(${light},${dark})`);
+  return `:host{${block((light) => light)}}@supports (color:light-dark(#000,#fff)){:host{${themed}}}`;
+}
+
+const css = String.raw;
+
+export const tokens =
+  declare(colours) +
+  css`
+    :host {
+      color-scheme: var(--guerdon-color-scheme, light dark);
+      --g-radius: var(--guerdon-radius, 12px);
+      display: block;
+      contain: layout style;
+      color: var(--g-text);
+      font: 400 0.875rem/1.43
+        var(--guerdon-font, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif);
+      letter-spacing: normal;
+      text-align: start;
+    }
+    :host([theme="light"]) {
+      color-scheme: light;
+    }
+    :host([theme="dark"]) {
+      color-scheme: dark;
+    }
+    :host([hidden]) {
+      display: none;
+    }
+    * {
+      box-sizing: border-box;
+      margin: 0;
+    }
+    .hidden {
+      position: absolute;
+      width: 1px;
+      height: 1px;
+      overflow: hidden;
+      clip-path: inset(50%);
+      white-space: nowrap;
+    }
+    .icon {
+      width: 1.143em;
+      height: 1.143em;
+      flex: none;
+      vertical-align: -0.15em;
+    }
+    button,
+    .button {
+      font: inherit;
+      color: inherit;
+      cursor: pointer;
+    }
+    :focus-visible {
+      outline: 2px solid var(--g-accent-text);
+      outline-offset: 2px;
+    }
+    .primary {
+      display: inline-block;
+      padding: 8px 16px;
+      border: 0;
+      border-radius: calc(var(--g-radius) * 0.67);
+      background: var(--g-accent);
+      color: var(--g-on-accent);
+      font-weight: 500;
+      text-decoration: none;
+    }
+    .link {
+      padding: 2px 0;
+      min-height: 24px;
+      border: 0;
+      background: none;
+      color: var(--g-accent-text);
+      font-weight: 500;
+      text-decoration: none;
+      white-space: nowrap;
+    }
+    .link:hover {
+      text-decoration: underline;
+    }
+  `;
