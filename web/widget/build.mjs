@@ -19,7 +19,7 @@ const budgets = [
 const inner = new RegExp(
   `^(${[
     "watchBoard|watchMe|watchPage|onStatus|subscription|listeners|asking|askTimer|asks",
-    "opened|received|isOffline|leaving|later|plural|ordinal|compact|isMember|follow|stateName",
+    "opened|received|isOffline|leaving|later|plural|compact|isMember|follow|stateName",
     "template|drawn|redraw|seenAt|asOf|phase|texts|text|number|tell|client|status|failed|mine|seen",
   ].join("|")})$`,
 );

@@ -19,7 +19,7 @@ export interface Io {
   later(milliseconds: number, action: () => void): unknown;
   cancel(timer: unknown): void;
   random(): number;
-  /** Calls back when the page is hidden or seen, or the device goes on or off line. */
+  /** Calls back when the page is hidden, seen or left, or the device goes on or off line. */
   watchPage(events: { hidden(): void; seen(): void; online(): void; leaving(): void }): void;
   isOffline(): boolean;
 }
@@ -54,6 +54,7 @@ export const browserIo: Io = {
   watchPage({ hidden, seen, online, leaving }) {
     document.addEventListener("visibilitychange", () => (document.hidden ? hidden() : seen()));
     addEventListener("online", online);
+    addEventListener("offline", leaving);
     addEventListener("pagehide", leaving);
     addEventListener("pageshow", seen);
   },

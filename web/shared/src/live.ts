@@ -300,7 +300,7 @@ export class LiveClient {
   #pause(): void {
     if (this.#status.phase === "stopped") return;
     this.#drop(Close.normal);
-    this.#setStatus({ phase: "reconnecting" });
+    this.#setStatus({ phase: this.#io.isOffline() ? "offline" : "reconnecting" });
   }
 
   #comeBack(): void {

@@ -29,6 +29,7 @@ export const leaderboardStyles = css`
   .pause {
     display: grid;
     place-items: center;
+    justify-self: end;
     width: 32px;
     height: 32px;
     padding: 0;
@@ -54,6 +55,7 @@ export const leaderboardStyles = css`
     text-overflow: ellipsis;
   }
   .state {
+    justify-self: end;
     display: inline-flex;
     gap: 6px;
     align-items: center;
@@ -63,6 +65,7 @@ export const leaderboardStyles = css`
   }
   .state.wide {
     grid-column: 1 / -1;
+    justify-self: stretch;
     justify-content: space-between;
   }
   .state .words {
@@ -265,7 +268,7 @@ export const leaderboardStyles = css`
     inset: 0;
     display: flex;
     flex-direction: column;
-    gap: 6px;
+    gap: 8px;
     align-items: center;
     justify-content: center;
     padding: 16px 24px;
@@ -277,7 +280,6 @@ export const leaderboardStyles = css`
     place-items: center;
     width: 44px;
     height: 44px;
-    margin-bottom: 6px;
     border-radius: 50%;
     background: var(--g-accent-soft);
     color: var(--g-accent-text);
@@ -287,9 +289,6 @@ export const leaderboardStyles = css`
     color: var(--g-text);
     font-size: 0.9375rem;
     font-weight: 600;
-  }
-  .message .primary {
-    margin-top: 10px;
   }
 
   .foot {

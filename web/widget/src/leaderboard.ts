@@ -16,6 +16,7 @@ const myRowHeight = 62;
 const cutGap = 6;
 const calmFor = 500;
 const moveFor = 350;
+const easing = "cubic-bezier(.2,0,0,1)";
 const mostMoves = 20;
 const announceEvery = 10_000;
 
@@ -206,7 +207,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
   }
 
   get #height(): number {
-    return this.#limit * rowHeight + (this.isMember ? myRowHeight - rowHeight + cutGap : 0);
+    return this.#limit * rowHeight + (this.isMember ? myRowHeight - rowHeight + 2 * cutGap : 0);
   }
 
   /** The first rows; the last of them is mine if I am further down. */
@@ -265,23 +266,13 @@ export class GuerdonLeaderboard extends GuerdonElement {
       const from = before.get(id);
       this.#places.set(id, y);
       if (before.size === 0 || from === y) continue;
-      if (calm) this.#tint(item);
-      else if (++moves <= mostMoves) this.#travel(item, from ?? this.#height, y);
+      if (calm) item.animate([{ backgroundColor: "var(--g-accent-soft)" }, {}], 1_000);
+      else if (++moves <= mostMoves) {
+        const transform = `translateY(${from ?? this.#height}px)`;
+        const zIndex = from! < y ? 1 : 3; // who rises passes above
+        item.animate([{ transform, zIndex }, { zIndex }], { duration: moveFor, easing });
+      }
     }
-  }
-
-  #travel(item: HTMLElement, from: number, to: number): void {
-    const place = (y: number, zIndex: number) => ({ transform: `translateY(${y}px)`, zIndex });
-    const easing = "cubic-bezier(.2,0,0,1)";
-    item.animate([place(from, to < from ? 3 : 1), place(to, to < from ? 3 : 1)], {
-      duration: moveFor,
-      easing,
-    });
-  }
-
-  #tint(item: HTMLElement): void {
-    const backgroundColor = getComputedStyle(this).getPropertyValue("--g-accent-soft").trim();
-    if (backgroundColor) item.animate([{ backgroundColor }, {}], { duration: 1_000 });
   }
 
   // --- templates
@@ -328,7 +319,9 @@ export class GuerdonLeaderboard extends GuerdonElement {
     const { id, starts, ends } = this.#shown.board.win;
     const left = ends === null ? 0 : ends - Date.now();
     const time = left > 0 ? this.texts.text("ends", { t: this.texts.left(left) }) : "";
-    return html`<span class=${time && "dates"}>${this.texts.window(id, starts, ends)}</span>
+    return html`<span class=${time && "dates"}
+        >${this.texts.window(id, starts, ends)}${time && " ·"}</span
+      >
       <span class="ends">${time}</span>`;
   }
 
@@ -374,7 +367,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
     return html`<ol class="rows" role="list" aria-labelledby="title">
       ${lines.map((line) => this.#row(line))}
       ${
-        cut ? html`<li class="cut" role="presentation" data-y=${cut.y - cutGap / 2}></li>` : nothing
+        cut ? html`<li class="cut" role="presentation" data-y=${cut.y - cutGap - 1}></li>` : nothing
       }
     </ol>`;
   }

@@ -21,7 +21,7 @@ export class Texts {
   readonly #plural: Intl.PluralRules;
   readonly #ordinal: Intl.PluralRules;
 
-  constructor(readonly locale: string) {
+  constructor(private readonly locale: string) {
     const [language = ""] = locale.split("-");
     // A language without texts reads English, with English plurals and its own numbers.
     const spoken = language in catalogues ? language : "en";
@@ -65,7 +65,7 @@ export class Texts {
 
   /** Other people's large scores; one's own are always in full. */
   compact(n: number): string {
-    return Math.abs(n) < compactFrom ? this.number(n) : this.#compact.format(n).replace("-", "−");
+    return Math.abs(n) < compactFrom ? this.number(n) : this.#compact.format(n);
   }
 
   time(date: Date): string {
@@ -104,7 +104,8 @@ export function textsFor(locale: string): Texts {
   let texts = known.get(locale);
   if (!texts) {
     try {
-      texts = new Texts(locale);
+      // Plain English is not American: dates as 16 November.
+      texts = new Texts(locale === "en" ? "en-GB" : locale);
     } catch {
       texts = new Texts("en"); // not a language tag
     }
