@@ -8,18 +8,13 @@
 #include <utility>
 #include <vector>
 
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
+#include "ledger/boards/huge_pages.hpp"
 
 namespace ledger::boards {
 
-/// Memory for the nodes of one tree. Nodes lie in chunks that grow with the tree, so that what is
-/// reserved stays within about an eighth of what is used; a released node is used again before
-/// anything new is asked for. Chunks go back to the system with the pool, all at once.
-///
-/// Large chunks are placed on huge pages where the system allows it: a random descent through
-/// millions of keys otherwise spends its time on missing page translations.
+/// Memory for nodes of one size. They lie in chunks that grow with their number, so that what is
+/// reserved stays within an eighth of what is used, or one huge page; a node given back is used
+/// again before anything new is asked for. Chunks go back to the system with the pool, all at once.
 template <typename Node>
 class NodePool {
     static_assert(std::is_trivially_destructible_v<Node>);
@@ -63,20 +58,19 @@ private:
     };
     static_assert(sizeof(Free) <= sizeof(Node) && alignof(Free) <= alignof(Node));
 
-    static constexpr std::size_t kHugePageBytes = std::size_t{2} << 20;
-    static constexpr std::size_t kNodesPerChunkMax = kHugePageBytes / sizeof(Node);
+    static constexpr std::size_t kNodesPerHugePage = kHugePageBytes / sizeof(Node);
+    /// Nodes that do not fill a huge page are few: those above the leaves.
+    static constexpr bool kFillsHugePage = kHugePageBytes % sizeof(Node) == 0;
 
     void add_chunk() {
-        const std::size_t count = std::clamp<std::size_t>(nodes_ / 8, 1, kNodesPerChunkMax);
-        // A node that does not divide the page leaves a rest; it is part of the chunk.
-        const bool huge = count == kNodesPerChunkMax && sizeof(Node) * count == kHugePageBytes;
+        // Then one huge page more is at most half of what is there already.
+        const bool huge = kFillsHugePage && nodes_ * sizeof(Node) >= kHugePagesFromBytes;
+        const std::size_t count =
+            huge ? kNodesPerHugePage : std::clamp<std::size_t>(nodes_ / 8, 1, kNodesPerHugePage);
         const std::align_val_t alignment{huge ? kHugePageBytes : alignof(Node)};
         if (chunks_.size() == chunks_.capacity()) chunks_.reserve(chunks_.size() * 2 + 1);
         void* const memory = ::operator new(count * sizeof(Node), alignment);
-#if defined(__linux__)
-        // A hint: without huge pages everything works, only slower.
-        if (huge) static_cast<void>(::madvise(memory, kHugePageBytes, MADV_HUGEPAGE));
-#endif
+        if (huge) advise_huge_pages(memory, kHugePageBytes);
         fresh_ = static_cast<Node*>(memory);
         fresh_end_ = fresh_ + count;
         chunks_.push_back({fresh_, alignment});

@@ -216,8 +216,8 @@ private:
     /// other they would each cost a full trip to memory.
     static void prefetch(const void* leaf, std::uint32_t count) noexcept {
         const auto* const keys = static_cast<const Leaf*>(leaf)->keys;
-        for (std::uint32_t part = 1; part < 8; ++part) {
-            __builtin_prefetch(keys + count * part / 8);
+        for (std::uint32_t part = 1; part < 16; ++part) {
+            __builtin_prefetch(keys + count * part / 16);
         }
     }
 

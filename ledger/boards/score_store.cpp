@@ -1,6 +1,7 @@
 #include "ledger/boards/score_store.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "ledger/base/invariant.hpp"
@@ -59,24 +60,25 @@ std::size_t ScoreStore::memory_bytes() const noexcept {
     // A node of the map: link, pair.
     constexpr std::size_t kLargeBytes = sizeof(void*) + sizeof(std::pair<const Member, Points>);
     const bool has_buckets = large_.bucket_count() > 1;
-    return sizeof(ScoreStore) + pieces_.capacity() * sizeof(Slots) +
-           (piece_count_ * kSlotsPerPiece + sparse_room_) * sizeof(RankKey) +
-           large_.size() * kLargeBytes + (has_buckets ? large_.bucket_count() * sizeof(void*) : 0);
+    return sizeof(ScoreStore) + pieces_.capacity() * sizeof(Piece*) + pool_.memory_bytes() +
+           sparse_room_ * sizeof(RankKey) + large_.size() * kLargeBytes +
+           (has_buckets ? large_.bucket_count() * sizeof(void*) : 0);
 }
 
 RankKey* ScoreStore::slot_of(Member member) const noexcept {
     if (layout_ == Layout::dense) {
         const std::size_t piece = member / kSlotsPerPiece;
         if (piece >= pieces_.size() || pieces_[piece] == nullptr) return nullptr;
-        return &pieces_[piece][member % kSlotsPerPiece];
+        return &pieces_[piece]->slots[member % kSlotsPerPiece];
     }
     if (sparse_room_ == 0) return nullptr;
     // At most four fifths are taken, so there is always an empty slot to end at.
+    RankKey* const slots = sparse_.get();
     std::size_t slot = home_of(member);
-    while (sparse_[slot].member() != member && sparse_[slot].member() != 0) {
+    while (slots[slot].member() != member && slots[slot].member() != 0) {
         slot = after(slot);
     }
-    return &sparse_[slot];
+    return slots + slot;
 }
 
 std::size_t ScoreStore::home_of(Member member) const noexcept {
@@ -86,6 +88,17 @@ std::size_t ScoreStore::home_of(Member member) const noexcept {
     return static_cast<std::size_t>(static_cast<std::uint64_t>(hash) * sparse_room_ >> 32);
 }
 
+ScoreStore::Slots ScoreStore::make_slots(std::size_t count) {
+    const std::size_t bytes = count * sizeof(RankKey);
+    const bool huge = bytes >= kHugePagesFromBytes;
+    const std::align_val_t alignment{huge ? kHugePageBytes : alignof(RankKey)};
+    void* const memory = ::operator new(bytes, alignment);
+    if (huge) advise_huge_pages(memory, bytes);
+    auto* const slots = static_cast<RankKey*>(memory);
+    std::uninitialized_fill_n(slots, count, RankKey{});
+    return Slots(slots, Release(alignment));
+}
+
 void ScoreStore::grow_dense(Member member) {
     const std::size_t piece = member / kSlotsPerPiece;
     if (piece >= pieces_.size()) {
@@ -93,29 +106,30 @@ void ScoreStore::grow_dense(Member member) {
         pieces_.resize(piece + 1);
     }
     if (pieces_[piece] == nullptr) {
-        pieces_[piece] = std::make_unique<RankKey[]>(kSlotsPerPiece);
-        ++piece_count_;
+        Piece* const made = pool_.take();
+        std::fill_n(made->slots, kSlotsPerPiece, RankKey{});
+        pieces_[piece] = made;
     }
 }
 
 void ScoreStore::grow_sparse() {
     const std::size_t room = std::max(kSparseRoomMin, sparse_room_ + sparse_room_ / 2);
-    Slots larger = std::make_unique<RankKey[]>(room);
-    std::swap(sparse_, larger);
+    const Slots old = std::exchange(sparse_, make_slots(room));
     const std::size_t old_room = std::exchange(sparse_room_, room);
-    for (std::size_t i = 0; i < old_room; ++i) {
-        if (larger[i].member() != 0) *slot_of(larger[i].member()) = larger[i];
+    for (const RankKey& slot : std::span(old.get(), old_room)) {
+        if (slot.member() != 0) *slot_of(slot.member()) = slot;
     }
 }
 
 /// Moves back what had to go past the slot `gap`, so that searches may end at the first empty slot.
 void ScoreStore::close_gap(std::size_t gap) noexcept {
-    for (std::size_t slot = after(gap); sparse_[slot].member() != 0; slot = after(slot)) {
-        const std::size_t home = home_of(sparse_[slot].member());
+    RankKey* const slots = sparse_.get();
+    for (std::size_t slot = after(gap); slots[slot].member() != 0; slot = after(slot)) {
+        const std::size_t home = home_of(slots[slot].member());
         const std::size_t to_slot = (slot + sparse_room_ - home) % sparse_room_;
         const std::size_t to_gap = (gap + sparse_room_ - home) % sparse_room_;
         if (to_gap > to_slot) continue;  // the gap is before its home
-        sparse_[gap] = std::exchange(sparse_[slot], RankKey{});
+        slots[gap] = std::exchange(slots[slot], RankKey{});
         gap = slot;
     }
 }

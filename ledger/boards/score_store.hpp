@@ -3,10 +3,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
+#include "ledger/boards/node_pool.hpp"
 #include "ledger/boards/rank_key.hpp"
 
 namespace ledger::boards {
@@ -49,7 +51,17 @@ public:
 private:
     static constexpr std::size_t kSlotsPerPiece = 1024;
     static constexpr std::size_t kSparseRoomMin = 8;
-    using Slots = std::unique_ptr<RankKey[]>;
+    struct alignas(64) Piece {
+        RankKey slots[kSlotsPerPiece];
+        Piece() noexcept {}  // NOLINT(modernize-use-equals-default): leaves the slots unset
+    };
+    struct Release {
+        Release() noexcept : alignment(std::align_val_t{alignof(RankKey)}) {}
+        explicit Release(std::align_val_t of) noexcept : alignment(of) {}
+        void operator()(RankKey* slots) const noexcept { ::operator delete(slots, alignment); }
+        std::align_val_t alignment;
+    };
+    using Slots = std::unique_ptr<RankKey, Release>;
 
     [[nodiscard]] static bool fits_key(Points points) noexcept {
         return points > kScoreMin && points < kScoreMax;
@@ -60,15 +72,17 @@ private:
     [[nodiscard]] std::size_t after(std::size_t slot) const noexcept {
         return slot + 1 == sparse_room_ ? 0 : slot + 1;
     }
+    [[nodiscard]] static Slots make_slots(std::size_t count);
     void grow_dense(Member member);
     void grow_sparse();
     void close_gap(std::size_t gap) noexcept;
 
     Layout layout_;
     std::size_t size_ = 0;
-    std::vector<Slots> pieces_;    ///< dense
-    std::size_t piece_count_ = 0;  ///< those of pieces_ that exist
-    Slots sparse_;                 ///< a slot whose member is 0 is empty
+    // A slot whose member is 0 is empty.
+    std::vector<Piece*> pieces_;  ///< dense; null where no member was yet
+    NodePool<Piece> pool_;        ///< owns them
+    Slots sparse_;
     std::size_t sparse_room_ = 0;
     std::unordered_map<Member, Points> large_;
 };

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "tools/bench/boards.hpp"
 #include "tools/bench/ingest.hpp"
 #include "tools/bench/machine.hpp"
 
@@ -75,6 +76,25 @@ void register_restart(CLI::App& command, bench::BenchOptions& options) {
         ->capture_default_str();
 }
 
+void register_boards(CLI::App& command, bench::BoardsOptions& options, bool& quick) {
+    command.add_option("--members", options.members, "members on the board (repeatable)")
+        ->check(CLI::Range(1'000, 100'000'000))
+        ->capture_default_str();
+    command.add_option("--runs", options.runs, "runs of each size")
+        ->check(CLI::Range(1, 100))
+        ->capture_default_str();
+    command.add_option("--operations", options.operations, "of each kind, each run")
+        ->check(CLI::Range(1'000, 1'000'000'000))
+        ->capture_default_str();
+    command.add_flag("--quick", quick, "one short run");
+}
+
+void make_quick(bench::BoardsOptions& options) {
+    options.members = {100'000};
+    options.runs = 1;
+    options.operations = 200'000;
+}
+
 /// Small enough for everything to end well within two minutes.
 void make_quick(bench::BenchOptions& options) {
     options.scenarios = bench::scenario_names();
@@ -92,6 +112,7 @@ void make_quick(bench::BenchOptions& options) {
 
 int run_bench(std::vector<std::string> arguments) {
     bench::BenchOptions options;
+    bench::BoardsOptions boards_options;
     bool quick = false;
     CLI::App app(
         "Loads a server of its own on 127.0.0.1 and prints what it measured", "guerdon bench"
@@ -111,6 +132,9 @@ int run_bench(std::vector<std::string> arguments) {
     }
     register_ingest(*ingest, options);
     register_restart(*restart, options);
+    auto* const boards =
+        app.add_subcommand("boards", "updates and ranks of a leaderboard, without a server");
+    register_boards(*boards, boards_options, quick);
 
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     try {
@@ -123,6 +147,10 @@ int run_bench(std::vector<std::string> arguments) {
     }
     if (quick) {
         make_quick(options);
+        make_quick(boards_options);
+    }
+    if (boards->parsed()) {
+        return bench::bench_boards(boards_options);
     }
     if (ingest->parsed()) {
         return bench::bench_ingest(options);
@@ -136,7 +164,8 @@ int run_bench(std::vector<std::string> arguments) {
     }
     auto const ingested = bench::bench_ingest(options);
     auto const restarted = bench::bench_restart(options);
-    return ingested != 0 ? ingested : restarted;
+    auto const ranked = bench::bench_boards(boards_options);
+    return ingested != 0 ? ingested : restarted != 0 ? restarted : ranked;
 }
 
 }  // namespace tools
