@@ -24,7 +24,7 @@ export interface ModelOptions {
   epoch: string;
   keys?: string[];
   /** token → row id of the member, the same on every board here */
-  members?: Map<string, string>;
+  members?: { get(token: string): string | undefined };
 }
 
 const roundedN = [10, 25, 50, 100];

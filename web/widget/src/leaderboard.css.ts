@@ -11,9 +11,9 @@ export const leaderboardStyles = css`
   header {
     display: grid;
     grid-template-columns: 1fr auto;
+    grid-template-rows: 32px 24px;
     gap: 2px 12px;
     align-items: center;
-    height: 84px;
     padding: 12px 16px;
     border-bottom: 1px solid var(--g-border);
   }

@@ -141,7 +141,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
     const wait = this.#shown ? Math.max(0, this.#drawnAt + calmFor - performance.now()) : 0;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
-      if (!this.#isPaused && !this.#isInside) this.#show();
+      if (!this.#shown || !(this.#isPaused || this.#isInside)) this.#show();
     }, wait);
   }
 
