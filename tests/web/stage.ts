@@ -147,12 +147,23 @@ export class Stage {
     response.end(body ?? "");
   });
 
+  /** With `server`, pages use that one; its port in the shop's policy and address. */
+  constructor(
+    readonly server?: string,
+    readonly wantedPort = 0,
+  ) {}
+
+  /** Where the boards and the widget are. */
+  get url(): string {
+    return this.server ?? this.api.url;
+  }
+
   get origin(): string {
     return `http://127.0.0.1:${this.port}`;
   }
 
   get policy(): string {
-    const { url } = this.api;
+    const { url } = this;
     return [
       "default-src 'none'",
       `script-src 'self' ${url}`,
@@ -167,7 +178,7 @@ export class Stage {
   async start(): Promise<void> {
     mkdirSync(screenshots, { recursive: true });
     await this.api.start();
-    this.port = await listen(this.#shop);
+    this.port = await listen(this.#shop, this.wantedPort);
     this.api.origins = [this.origin];
     this.#browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -197,7 +208,7 @@ export class Stage {
       name,
       `<!doctype html><html lang="${lang}" dir="${dir}"><head><meta charset="utf-8"><title>Shop</title>
       <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/page.css">${member}
-      <script type="module" src="${this.api.url}${widgetPath}" integrity="${manifest.integrity}"
+      <script type="module" src="${this.url}${widgetPath}" integrity="${manifest.integrity}"
         crossorigin="anonymous"></script></head><body><main><h1>Shop</h1>${body}</main></body></html>`,
     );
   }
