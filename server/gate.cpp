@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/http/error_response.hpp"
+#include "server/net/upgrade.hpp"
 
 namespace server {
 
@@ -50,6 +51,13 @@ std::shared_ptr<net::BodyStream> Gate::open_stream(
 ) {
     // A stream was planned by the API, so it is there.
     return api()->open_stream(head, std::move(respond));
+}
+
+void Gate::upgrade(
+    const net::RequestHead& head, std::unique_ptr<net::UpgradedConnection> connection
+) {
+    // Only the API plans an upgrade.
+    api()->upgrade(head, std::move(connection));
 }
 
 }  // namespace server

@@ -4,6 +4,7 @@
 
 #include "ledger/base/invariant.hpp"
 #include "server/net/io_queue.hpp"
+#include "server/net/upgrade.hpp"
 
 namespace server::net {
 
@@ -36,6 +37,7 @@ std::string_view reason_phrase(int status) {
         case 413: return "Content Too Large";
         case 415: return "Unsupported Media Type";
         case 422: return "Unprocessable Content";
+        case 426: return "Upgrade Required";
         case 429: return "Too Many Requests";
         case 431: return "Request Header Fields Too Large";
         case 500: return "Internal Server Error";
@@ -208,5 +210,13 @@ BodyPlan BodyPlan::stream(std::size_t limit_bytes) {
     plan.limit_bytes = limit_bytes;
     return plan;
 }
+
+BodyPlan BodyPlan::upgrade() {
+    BodyPlan plan;
+    plan.kind = Kind::upgrade;
+    return plan;
+}
+
+void Handler::upgrade(const RequestHead&, std::unique_ptr<UpgradedConnection>) {}
 
 }  // namespace server::net

@@ -205,7 +205,8 @@ inline constexpr std::size_t kLinesInFlightMax = 1024;
 
 /// What to do with a request's body, decided from its head before any of it is read.
 struct BodyPlan {
-    enum class Kind : std::uint8_t { reject, buffer, stream };
+    /// upgrade: the connection leaves HTTP and goes to Handler::upgrade.
+    enum class Kind : std::uint8_t { reject, buffer, stream, upgrade };
     Kind kind = Kind::buffer;
     /// Bytes; a longer body is answered 413 body_too_large and the connection closed.
     std::size_t limit_bytes = 0;
@@ -214,7 +215,11 @@ struct BodyPlan {
     [[nodiscard]] static BodyPlan reject(Response response);
     [[nodiscard]] static BodyPlan buffer(std::size_t limit_bytes);
     [[nodiscard]] static BodyPlan stream(std::size_t limit_bytes);
+    /// Only for a request without a body.
+    [[nodiscard]] static BodyPlan upgrade();
 };
+
+struct UpgradedConnection;
 
 /// The application behind the sockets. Called on io threads, several at once; must not block.
 /// Exceptions are caught by the session and answered 500 internal.
@@ -230,6 +235,9 @@ public:
     /// For BodyPlan::stream. The head's views stay valid until `respond` is consumed; copy what is
     /// needed longer. Answer through `respond.stream(…)` for line-by-line answers.
     virtual std::shared_ptr<BodyStream> open_stream(const RequestHead& head, Respond respond) = 0;
+    /// For BodyPlan::upgrade. On the connection's io thread; the head's views die with the call.
+    /// Closes the connection unless overridden.
+    virtual void upgrade(const RequestHead& head, std::unique_ptr<UpgradedConnection> connection);
 };
 
 }  // namespace server::net

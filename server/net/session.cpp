@@ -13,6 +13,7 @@
 #include "ledger/base/invariant.hpp"
 #include "server/net/byte_buffer.hpp"
 #include "server/net/head_parser.hpp"
+#include "server/net/upgrade.hpp"
 
 namespace server::net {
 
@@ -402,9 +403,35 @@ private:
         if (rejected_) return reject(std::move(plan.rejection), has_body);
         if (request_.content_length.value_or(0) > plan_limit_)
             return refuse(ErrorCode::body_too_large);
+        if (plan.kind == BodyPlan::Kind::upgrade) {
+            // What follows the head would be neither a body nor the other protocol.
+            return has_body ? refuse_malformed() : hand_off();
+        }
         if (plan.kind == BodyPlan::Kind::stream) return open_body_stream(has_body);
         if (!has_body) return hand_over();
         return begin_body();
+    }
+
+    /// The socket leaves this session, which ends here. Nothing is being read or written: a head
+    /// is looked at only then.
+    bool hand_off() {
+        auto connection = std::make_unique<UpgradedConnection>(UpgradedConnection{
+            thread_,
+            std::move(stream_),
+            std::string(input_.view()),
+            std::shared_ptr<void>(shared_.get(), [shared = shared_](void*) {
+                shared->open.fetch_sub(1, std::memory_order_relaxed);
+            })});
+        left_ = true;
+        state_ = State::closed;
+        thread_->delist(*this);
+        try {
+            shared_->handler->upgrade(request_, std::move(connection));
+        } catch (const std::exception&) {
+            // The connection was dropped on the way up, which closed it.
+            return false;
+        }
+        return false;
     }
 
     /// A small body is read and dropped, so that the connection can go on.
