@@ -436,7 +436,9 @@ export class GuerdonLeaderboard extends GuerdonElement {
     const next = this.#standing?.next;
     if (!next) return nothing;
     const place = this.texts.ordinal(next.place);
-    return html`<span class="gap">${this.texts.plural("gap", next.points, { place })}</span>`;
+    return html`<span class="gap"
+      ><bdi>${this.texts.plural("gap", next.points, { place })}</bdi></span
+    >`;
   }
 
   #foot(state: State): TemplateResult {
@@ -456,7 +458,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
     const alias = name ? texts.text("alias", { name }) : members;
     return html`<div class="foot">
       <span class="words"
-        >${name ? icon(icons.eye) : nothing}<span title=${alias}>${alias}</span></span
+        >${name ? icon(icons.eye) : nothing}<span title=${alias}><bdi>${alias}</bdi></span></span
       >
     </div>`;
   }
