@@ -22,6 +22,7 @@ enum class HashDomain : std::uint8_t {
     name = 20,            ///< for ProfileHashes only, never a look-up
     address = 21,         ///< for ProfileHashes only, never a look-up
     board = 22,           ///< for ProfileHashes only, never a look-up
+    board_row = 34,       ///< (board id, member number u64): a member's pseudonym on a board
 };
 
 /// HMAC-SHA-256 under one key, the keyed states computed once. Immutable, so any thread may use

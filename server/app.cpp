@@ -14,6 +14,7 @@
 
 #include "ledger/base/clock.hpp"
 #include "server/admin_key.hpp"
+#include "server/boards/projector.hpp"
 #include "server/engine/shard.hpp"
 #include "server/gate.hpp"
 #include "server/http/api.hpp"
@@ -125,6 +126,7 @@ private:
     Gate gate_;
     http::JobSink sink_;
     std::unique_ptr<engine::Shard> shard_;
+    std::unique_ptr<boards::Projector> projector_;
     std::unique_ptr<ops::EngineMetrics> metrics_;
     std::unique_ptr<http::Api> api_;
     std::unique_ptr<net::Server> net_;  ///< last: its threads use all of the above
@@ -181,7 +183,17 @@ ledger::Result<void> App::recover(const Signals& signals) {
 }
 
 ledger::Result<void> App::open_api() {
+    boards::Projector::Options follow;
+    follow.log = &shard_->log();
+    follow.vault = &shard_->vault();
+    follow.clock = std::shared_ptr<const ledger::Clock>(std::shared_ptr<void>(), &clock_);
+    follow.complain = [](const std::string& line) {
+        ops::log(Severity::error, "boards_stopped", {{"message", line}});
+    };
+    projector_ = std::make_unique<boards::Projector>(std::move(follow));
+    shard_->on_durable([projector = projector_.get()] { projector->wake(); });
     shard_->start();
+    projector_->start();
     auto admin_key = ensure_admin_key(*shard_, *hooks_.disk, config_.data);
     if (admin_key.has_error()) return admin_key.error();
     if (!admin_key->empty()) fmt::print("the admin key is in {}\n", *admin_key);
@@ -256,6 +268,7 @@ void App::stop() {
     if (net_ && !net_->drain(config_.drain_timeout)) {
         ops::log(Severity::warning, "drain_timeout", {{"message", "some requests were cut off"}});
     }
+    if (projector_) projector_->stop();
     if (shard_) shard_->stop();
 }
 

@@ -36,10 +36,13 @@ LAYERS = {
     "ledger": {"ledger/base", "ledger"},
     "rules": {"ledger/base", "rules"},
     "server/engine": {"ledger/base", "ledger", "rules", "server/engine"},
-    "server": {"ledger/base", "ledger", "rules", "server/engine", "server"},
+    "server/boards": {"ledger/base", "ledger", "rules", "server/boards"},
+    "server": {"ledger/base", "ledger", "rules", "server/boards", "server/engine", "server"},
     "tools/verify": {"ledger/base", "tools/verify"},
-    "tools": {"ledger/base", "ledger", "rules", "server/engine", "server", "tools"},
-    "tests": {"ledger/base", "ledger", "rules", "server/engine", "server", "tools", "tests"},
+    "tools": {"ledger/base", "ledger", "rules", "server/boards", "server/engine", "server",
+              "tools"},
+    "tests": {"ledger/base", "ledger", "rules", "server/boards", "server/engine", "server",
+              "tools", "tests"},
 }
 
 
@@ -55,7 +58,7 @@ DOORS = (
     Door("RocksDB", re.compile(r"rocksdb/"),
          re.compile(r"ledger/(views/)?rocksdb_|tests/|tools/")),
     Door("simdjson", re.compile(r"simdjson"),
-         re.compile(r"rules/rule_parser|server/http/request_json|tests/|tools/")),
+         re.compile(r"rules/rule_parser|server/http/(request_json|token_json)|tests/|tools/")),
     Door("Asio and Beast", re.compile(r"boost/(asio|beast)"),
          re.compile(r"server/net/|server/app\.|tools/bench/|tests/")),
     Door("protoc's code", re.compile(r".*\.pb\.h"), re.compile(r"tests/|tools/")),

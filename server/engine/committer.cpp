@@ -98,6 +98,7 @@ void Committer::commit(CommitBatch batch) {
             durable_.store(batch.required.value, std::memory_order_release);
         }
         changed_.notify_all();
+        if (on_durable_) on_durable_();
     }
     release(batch);
     if (batch.group) {

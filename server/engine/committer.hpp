@@ -44,6 +44,8 @@ public:
     );
     ~Committer();
 
+    /// Called on the committing thread whenever more is durable. Set before start.
+    void on_durable(std::function<void()> call) { on_durable_ = std::move(call); }
     void start();
     /// Finishes what was handed over, then ends the thread.
     void stop();
@@ -72,6 +74,7 @@ private:
     const ledger::Clock& clock_;
     std::atomic<std::uint64_t> durable_;
     std::atomic<ledger::Timestamp> sync_started_{0};
+    std::function<void()> on_durable_;
     std::vector<ledger::LogStore::Row> rows_;  ///< used by whoever commits; commits never overlap
 
     std::mutex mutex_;

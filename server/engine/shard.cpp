@@ -54,6 +54,11 @@ public:
     [[nodiscard]] const Metrics& metrics() const override { return metrics_; }
     void accept_clock() override;
     ledger::Result<void> compact() override;
+    const ledger::Log& log() const override { return *log_; }
+    ledger::KeyVault& vault() override { return *vault_; }
+    void on_durable(std::function<void()> call) override {
+        committer_->on_durable(std::move(call));
+    }
     ledger::Result<void> look_before_opening();
 
 private:
@@ -372,7 +377,8 @@ void ShardImpl::settle_due() {
     const ledger::Timestamp now = options_.clock->now();
     const auto snapshot = views_->snapshot();
     std::uint64_t backlog = 0;
-    for (const auto& [name, program] : registry_.get()->programs) {
+    const std::shared_ptr<const Registry> registry = registry_.get();  // outlives the loop
+    for (const auto& [name, program] : registry->programs) {
         auto job = std::make_unique<WriteJob>();
         job->program = program->id;
         job->lane = Lane::internal;
@@ -404,7 +410,8 @@ void ShardImpl::settle_due() {
 void ShardImpl::roll_windows() {
     if (clock_guard_->held() || disk_full_) return;
     const ledger::Timestamp now = options_.clock->now();
-    for (const auto& [name, program] : registry_.get()->programs) {
+    const std::shared_ptr<const Registry> registry = registry_.get();  // outlives the loop
+    for (const auto& [name, program] : registry->programs) {
         const auto active = program->rule_sets.find(program->row.version_at(now));
         if (active == program->rule_sets.end() || active->second == nullptr) continue;
         ledger::Timestamp next = ledger::kNever;

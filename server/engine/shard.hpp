@@ -7,6 +7,8 @@
 
 #include "ledger/base/clock.hpp"
 #include "ledger/base/result.hpp"
+#include "ledger/keyring.hpp"
+#include "ledger/log.hpp"
 #include "ledger/store.hpp"
 #include "server/engine/decide.hpp"
 #include "server/engine/job.hpp"
@@ -62,6 +64,13 @@ public:
     /// behind_witness, io_error.
     static ledger::Result<std::unique_ptr<Shard>> open(Options options, CompletionSink& sink);
     virtual ~Shard() = default;
+
+    /// What follows the log reads it from here; both live as long as the shard. Any thread.
+    [[nodiscard]] virtual const ledger::Log& log() const = 0;
+    [[nodiscard]] virtual ledger::KeyVault& vault() = 0;
+    /// `call` runs on the committing thread whenever more of the log is durable; it must be short.
+    /// Before start.
+    virtual void on_durable(std::function<void()> call) = 0;
 
     virtual void start() = 0;
     /// Takes the job, or answers why not: overloaded, not_ready (clock guard, sync stalled,

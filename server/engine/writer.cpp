@@ -292,8 +292,10 @@ void Writer::roll_windows(const DecideContext& context) {
     by_itself.actor = {};
     const Command roll = RollCommand{};
     Outcome outcome;
-    if (decide_guarded(by_itself, roll, outcome) && decision_.kind == Decision::Kind::entries)
-        append_set(roll, outcome);
+    if (!decide_guarded(by_itself, roll, outcome) || decision_.kind != Decision::Kind::entries)
+        return;
+    // Nobody waits for these bytes, and `outcome` is gone when the group is finished.
+    if (append_set(roll, outcome)) patches_.pop_back();
 }
 
 void Writer::fetch_missing() {
