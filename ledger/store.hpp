@@ -50,7 +50,7 @@ struct StoreStats {
 
 /// Format of the rows in views/ and of what apply makes of an entry. A change of either rebuilds
 /// the views.
-inline constexpr std::uint32_t kViewFormat = 1;
+inline constexpr std::uint32_t kViewFormat = 2;
 inline constexpr std::uint32_t kApplyVersion = 1;
 
 /// Exit code after an error in the background of a store (flush, compaction, sync).

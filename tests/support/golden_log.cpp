@@ -417,7 +417,8 @@ private:
             return true;
         }));
         facts_ << "blind rows " << blind << '\n';
-        facts_ << "state " << hex(*state) << '\n';
+        facts_ << kStateFact << ledger::kViewFormat << '.' << ledger::kApplyVersion << ' '
+               << hex(*state) << '\n';
         for (const ledger::ContentDigests::Named& content : contents_.digests())
             facts_ << "content " << content.name << ' ' << hex(content.digest) << '\n';
     }

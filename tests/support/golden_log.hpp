@@ -33,6 +33,9 @@ inline constexpr const char* kGoldenFactsFile = "facts.txt";
 /// REQUIREs that the text is well-formed.
 [[nodiscard]] GoldenLog golden_log(const std::string& text);
 
+/// Begins the line of the state digest, which goes on: view format . apply version, digest.
+inline constexpr const char* kStateFact = "state ";
+
 /// What the log says, as text: each entry with all its fields and what is sealed in it, the roots
 /// of the trees, and the digests after a replay into an empty state. REQUIREs that it can be read.
 [[nodiscard]] std::string facts_of(const GoldenLog& log);
