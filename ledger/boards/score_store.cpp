@@ -60,7 +60,7 @@ std::size_t ScoreStore::memory_bytes() const noexcept {
     // A node of the map: link, pair.
     constexpr std::size_t kLargeBytes = sizeof(void*) + sizeof(std::pair<const Member, Points>);
     const bool has_buckets = large_.bucket_count() > 1;
-    return sizeof(ScoreStore) + pieces_.capacity() * sizeof(Piece*) + pool_.memory_bytes() +
+    return sizeof(ScoreStore) + pieces_.capacity() * sizeof(void*) + pool_.memory_bytes() +
            sparse_room_ * sizeof(RankKey) + large_.size() * kLargeBytes +
            (has_buckets ? large_.bucket_count() * sizeof(void*) : 0);
 }
