@@ -97,9 +97,10 @@ void Entry::clear() {
     key.secret_hash = {};
     key.scopes.clear();
     key.revoked = false;
-    key.kind = 1;
+    key.kind = ApiKeyKind::secret;
     key.origins.clear();
     key.label = {};
+    key.public_key = {};
     board_window = {};
     refusal.detail = {};
     refusal.faults.clear();

@@ -80,6 +80,14 @@ enum class LinkKind : std::uint8_t { original = 1, reverses = 2, member_entry = 
 enum class WindowKind : std::uint8_t { month = 1, week = 2 };
 inline constexpr std::size_t kWindowKinds = 2;
 
+/// Stored: never renumber. Shopper keys only verify tokens; they never authenticate by themselves.
+enum class ApiKeyKind : std::uint8_t {
+    secret = 1,
+    publishable = 2,
+    shopper_hs256 = 3,
+    shopper_es256 = 4,
+};
+
 [[nodiscard]] std::string_view name(RuleCode code);
 
 struct Activation {
@@ -190,12 +198,14 @@ struct ProgramActivatePart {
 struct KeyPart {
     std::uint64_t key_id = 0;
     ProgramId program;  ///< _system: every program
+    /// SHA-256 of the secret; of shopper_hs256 the random bytes that its secret is derived from.
     Hash32 secret_hash{};
     boost::container::small_vector<std::string_view, 4> scopes;
     bool revoked = false;
-    std::uint8_t kind = 1;
+    ApiKeyKind kind = ApiKeyKind::secret;
     boost::container::small_vector<std::string_view, 2> origins;
     std::string_view label;
+    std::string_view public_key;  ///< of shopper_es256: SubjectPublicKeyInfo in DER
 };
 
 struct FieldFault {

@@ -64,7 +64,7 @@ std::size_t bound(const EventPart& event) {
 }
 
 std::size_t bound(const KeyPart& key) {
-    std::size_t size = wire::kFrameMax + wire::bound(key.label) +
+    std::size_t size = wire::kFrameMax + wire::bound(key.label) + wire::bound(key.public_key) +
                        wire::bound(view(key.secret_hash)) + 4 * wire::kNumberMax;
     for (const std::string_view scope : key.scopes)
         size += wire::bound(scope);
@@ -291,10 +291,11 @@ void write_key(Writer& out, const KeyPart& key) {
     for (const std::string_view scope : key.scopes)
         out.explicit_text<4>(scope);
     out.number<5>(std::uint32_t{key.revoked});
-    out.number<6>(std::uint32_t{key.kind});
+    out.number<6>(static_cast<std::uint32_t>(key.kind));
     for (const std::string_view origin : key.origins)
         out.explicit_text<7>(origin);
     out.text<8>(key.label);
+    out.text<9>(key.public_key);
 }
 
 void write_board_window(Writer& out, const BoardWindowPart& part) {
@@ -705,7 +706,7 @@ ProgramActivatePart read_program_activate(pbf_reader in) {
 }
 
 void read_key(pbf_reader in, KeyPart& key) {
-    key.kind = 0;
+    key.kind = ApiKeyKind{};
     while (in.next()) {
         switch (in.tag_and_type()) {
             case number_field(1): key.key_id = in.get_uint64(); break;
@@ -713,12 +714,14 @@ void read_key(pbf_reader in, KeyPart& key) {
             case text_field(3): key.secret_hash = read_hash<Hash32>(in); break;
             case text_field(4): key.scopes.push_back(read_text(in)); break;
             case number_field(5): key.revoked = read_bool(in); break;
-            case number_field(6): key.kind = read_number<std::uint8_t>(in); break;
+            case number_field(6): key.kind = read_enum(in, ApiKeyKind::shopper_es256); break;
             case text_field(7): key.origins.push_back(read_text(in)); break;
             case text_field(8): key.label = read_text(in); break;
+            case text_field(9): key.public_key = read_text(in); break;
             default: in.skip();
         }
     }
+    if (key.kind == ApiKeyKind{}) throw Malformed("a key without kind");
 }
 
 BoardWindowPart read_board_window(pbf_reader in) {

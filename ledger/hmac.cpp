@@ -82,7 +82,7 @@ Hash32 HmacKey::mac(std::string_view message) const {
     return outer.update(view(inner_hash)).finish();
 }
 
-Hash16 HmacKey::mac16(HashDomain domain, std::initializer_list<std::string_view> parts) const {
+Hash32 HmacKey::mac32(HashDomain domain, std::initializer_list<std::string_view> parts) const {
     Sha256 inner = inner_;
     Gatherer gatherer(inner);
     gatherer.byte(static_cast<std::uint8_t>(domain));
@@ -93,7 +93,11 @@ Hash16 HmacKey::mac16(HashDomain domain, std::initializer_list<std::string_view>
     gatherer.flush();
     const Hash32 inner_hash = inner.finish();
     Sha256 outer = outer_;
-    const Hash32 full = outer.update(view(inner_hash)).finish();
+    return outer.update(view(inner_hash)).finish();
+}
+
+Hash16 HmacKey::mac16(HashDomain domain, std::initializer_list<std::string_view> parts) const {
+    const Hash32 full = mac32(domain, parts);
     Hash16 first_half;
     std::copy_n(full.begin(), first_half.size(), first_half.begin());
     return first_half;

@@ -22,6 +22,8 @@ enum class HashDomain : std::uint8_t {
     name = 20,            ///< for ProfileHashes only, never a look-up
     address = 21,         ///< for ProfileHashes only, never a look-up
     board = 22,           ///< for ProfileHashes only, never a look-up
+    shopper_secret = 32,  ///< KeyPart::secret_hash of a shopper_hs256 key: its secret
+    resume_ticket = 33,   ///< what a resume ticket says: its tag
     board_row = 34,       ///< (board id, member number u64): a member's pseudonym on a board
 };
 
@@ -39,6 +41,9 @@ public:
     /// The first 16 bytes of the HMAC of: domain byte, then each part as u32 length (big-endian)
     /// and bytes. The lengths keep ("ab", "c") and ("a", "bc") apart.
     [[nodiscard]] Hash16 mac16(HashDomain domain, std::initializer_list<std::string_view> parts)
+        const;
+    /// The same HMAC, all 32 bytes: for secrets, never for look-ups.
+    [[nodiscard]] Hash32 mac32(HashDomain domain, std::initializer_list<std::string_view> parts)
         const;
 
 private:

@@ -470,9 +470,10 @@ void encode_row(const ApiKey& row, std::string& out) {
     for (const std::string& origin : row.origins)
         writer.text(origin);
     writer.text(row.label);
-    writer.number(row.kind);
+    writer.number(static_cast<std::uint64_t>(row.kind));
     writer.number(row.revoked ? 1 : 0);
     writer.signed_number(row.created_at);
+    if (row.kind == ApiKeyKind::shopper_es256) writer.text(row.public_key);
 }
 
 Result<void> decode_row(std::string_view key, std::string_view value, ApiKey& row) {
@@ -490,9 +491,10 @@ Result<void> decode_row(std::string_view key, std::string_view value, ApiKey& ro
             row.origins.emplace_back(reader.text());
         }
         row.label = reader.text();
-        row.kind = reader.narrow<std::uint8_t>();
+        row.kind = ApiKeyKind{reader.narrow<std::uint8_t>()};
         row.revoked = reader.flag();
         row.created_at = reader.signed_number();
+        if (row.kind == ApiKeyKind::shopper_es256) row.public_key = reader.text();
     });
 }
 

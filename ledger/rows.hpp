@@ -168,9 +168,10 @@ struct ApiKey {
     std::vector<std::string> scopes;
     std::vector<std::string> origins;
     std::string label;
-    std::uint8_t kind = 1;
+    ApiKeyKind kind = ApiKeyKind::secret;
     bool revoked = false;
     Timestamp created_at = 0;
+    std::string public_key;  ///< of shopper_es256 only: SubjectPublicKeyInfo in DER
 };
 
 }  // namespace ledger

@@ -147,6 +147,7 @@ private:
         key.origins.assign(part.origins.begin(), part.origins.end());
         key.label = part.label;
         key.kind = part.kind;
+        key.public_key = part.public_key;
         key.created_at = entry_.recorded_at;
     }
 

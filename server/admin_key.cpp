@@ -16,7 +16,6 @@ namespace server {
 namespace {
 
 constexpr std::array<std::string_view, 1> kScopes{"admin"};
-constexpr std::uint8_t kSecretKind = 1;
 constexpr unsigned kFileMode = 0600;
 
 bool has_admin_key(const engine::Registry& registry) {
@@ -60,7 +59,7 @@ ledger::Result<std::string> ensure_admin_key(
     engine::Shard& shard, ledger::Disk& disk, const std::string& data_path
 ) {
     if (has_admin_key(*shard.registry())) return std::string();
-    const std::string key = http::make_secret(kSecretKind);
+    const std::string key = http::make_secret(ledger::ApiKeyKind::secret);
     // The file comes first: a crash in between leaves a key that opens nothing and is made anew.
     const std::string path = data_path + "/admin.key";
     if (auto written = disk.write_file(path, key + "\n", kFileMode); written.has_error())

@@ -16,6 +16,7 @@ std::string_view name(ErrorCode code) {
         case ErrorCode::malformed_http: return "malformed_http";
         case ErrorCode::unauthenticated: return "unauthenticated";
         case ErrorCode::missing_scope: return "missing_scope";
+        case ErrorCode::origin_refused: return "origin_refused";
         case ErrorCode::not_found: return "not_found";
         case ErrorCode::program_not_found: return "program_not_found";
         case ErrorCode::member_not_found: return "member_not_found";

@@ -26,6 +26,7 @@ enum class ErrorCode : std::uint16_t {
     // 401, 403
     unauthenticated = 20,
     missing_scope = 21,
+    origin_refused = 22,
     // 404, 405, 408
     not_found = 30,
     program_not_found = 31,

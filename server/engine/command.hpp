@@ -86,7 +86,8 @@ struct CreateKeyCommand {
     std::span<const std::string_view> scopes;
     std::span<const std::string_view> origins;
     std::string_view label;
-    std::uint8_t kind = 1;
+    ledger::ApiKeyKind kind = ledger::ApiKeyKind::secret;
+    std::string_view public_key;  ///< of shopper_es256: SubjectPublicKeyInfo in DER
 };
 
 struct RevokeKeyCommand {

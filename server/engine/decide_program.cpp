@@ -83,6 +83,7 @@ void decide(const DecideContext& context, const CreateKeyCommand& command, Decis
     entry.key.origins.assign(command.origins.begin(), command.origins.end());
     entry.key.label = command.label;
     entry.key.kind = command.kind;
+    entry.key.public_key = command.public_key;
     decision.kind = Decision::Kind::entries;
     decision.status = Status::applied;
     decision.number = entry.key.key_id;
@@ -116,6 +117,7 @@ void decide(const DecideContext& context, const RevokeKeyCommand& command, Decis
         entry.key.origins.push_back(decision.scratch.copy(origin));
     entry.key.label = decision.scratch.copy(key->label);
     entry.key.kind = key->kind;
+    entry.key.public_key = decision.scratch.copy(key->public_key);
     entry.key.revoked = true;
     decision.kind = Decision::Kind::entries;
     decision.status = Status::applied;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -34,13 +35,28 @@ struct ProgramInfo {
 /// Immutable; a new one is published after the entry that changed it is durable.
 struct Registry {
     std::map<std::string, std::shared_ptr<const ProgramInfo>, std::less<>>
-        programs;  ///< without `_system`
+        programs;  ///< without `_system`; filled by add_program
+    std::unordered_map<ledger::ProgramId, std::shared_ptr<const ProgramInfo>> programs_by_id;
     struct HashOfHash {
         std::size_t operator()(const ledger::Hash32& hash) const noexcept;
     };
-    std::unordered_map<ledger::Hash32, ledger::ApiKey, HashOfHash>
-        keys;  ///< by SHA-256 of the secret, revoked ones too
+    std::map<std::uint64_t, ledger::ApiKey> keys;  ///< by id, revoked ones too; filled by add_key
+    std::unordered_map<ledger::Hash32, std::uint64_t, HashOfHash>
+        key_ids;  ///< by SHA-256 of what is presented; shopper keys are never presented
+    /// Of the publishable keys of a program that are not revoked.
+    std::map<ledger::ProgramId, std::set<std::string, std::less<>>> origins;
+
+    void add_program(std::shared_ptr<const ProgramInfo> program);
+    void add_key(const ledger::ApiKey& key);
     [[nodiscard]] const ProgramInfo* find(std::string_view name) const;
+    /// The same with a share of it, for what outlives this registry. Null: no such program.
+    [[nodiscard]] std::shared_ptr<const ProgramInfo> share(std::string_view name) const;
+    [[nodiscard]] std::shared_ptr<const ProgramInfo> share(ledger::ProgramId id) const;
+    /// Null: no such key. Revoked ones are found.
+    [[nodiscard]] const ledger::ApiKey* key(std::uint64_t id) const;
+    [[nodiscard]] const ledger::ApiKey* key_by_secret(const ledger::Hash32& hash) const;
+    /// Whether a publishable key of the program lists `origin`, compared exactly.
+    [[nodiscard]] bool lists_origin(ledger::ProgramId program, std::string_view origin) const;
 };
 
 /// Hands the current Registry to any thread. A mutex: the atomic shared_ptr of libstdc++ 12 lets a

@@ -587,12 +587,10 @@ std::shared_ptr<const Registry> Writer::make_registry(
         info->hmac = std::shared_ptr<const ledger::HmacKey>(*keys, &(*keys)->hmac);
         info->row = *row;
         info->rule_sets = rule_sets.of(id);
-        registry->programs.emplace(row->name, std::move(info));
+        registry->add_program(std::move(info));
     }
-    for (const std::uint64_t id : state.api_keys()) {
-        const ledger::ApiKey* key = state.api_key(id);
-        registry->keys.emplace(key->secret_hash, *key);
-    }
+    for (const std::uint64_t id : state.api_keys())
+        registry->add_key(*state.api_key(id));
     return registry;
 }
 

@@ -2,10 +2,9 @@
 
 #include <array>
 
-#include <sodium.h>
-
 #include "ledger/random.hpp"
 #include "ledger/sha256.hpp"
+#include "server/http/base64url.hpp"
 
 namespace server::http {
 
@@ -73,9 +72,7 @@ void FailureLimiter::failed(std::string_view peer, ledger::Timestamp monotonic) 
     ++window.failures;
 }
 
-ledger::Result<Caller> authenticate(
-    const engine::Registry& registry, const net::RequestHead& head
-) {
+ledger::Result<std::string_view> bearer(const net::RequestHead& head) {
     const std::string_view header = head.header("authorization");
     constexpr std::string_view kBearer = "Bearer ";
     if (header.empty()) {
@@ -89,27 +86,31 @@ ledger::Result<Caller> authenticate(
             ErrorCode::unauthenticated, "The Authorization header must be: Bearer gk_…"
         );
     }
-    const auto found = registry.keys.find(secret_hash(header.substr(kBearer.size())));
-    if (found == registry.keys.end() || found->second.revoked || found->second.kind != 1) {
+    return header.substr(kBearer.size());
+}
+
+ledger::Result<Caller> authenticate(
+    const engine::Registry& registry, const net::RequestHead& head
+) {
+    const auto text = bearer(head);
+    if (text.has_error()) return text.error();
+    const ledger::ApiKey* key = registry.key_by_secret(secret_hash(*text));
+    if (key == nullptr || key->revoked || key->kind != ledger::ApiKeyKind::secret) {
         return ledger::make_error(
             ErrorCode::unauthenticated, "This API key is not known or was revoked."
         );
     }
-    return Caller{found->second.id, found->second.program, scope_bits(found->second)};
+    return caller_of(*key);
 }
 
-std::string make_secret(std::uint8_t kind) {
+Caller caller_of(const ledger::ApiKey& key) {
+    return Caller{key.id, key.program, scope_bits(key)};
+}
+
+std::string make_secret(ledger::ApiKeyKind kind) {
     std::array<std::uint8_t, 32> bytes{};
     ledger::random_bytes(bytes);
-    std::array<char, 64> text{};
-    sodium_bin2base64(
-        text.data(),
-        text.size(),
-        bytes.data(),
-        bytes.size(),
-        sodium_base64_VARIANT_URLSAFE_NO_PADDING
-    );
-    return std::string(kind == 2 ? "pk_" : "gk_") + text.data();
+    return (kind == ledger::ApiKeyKind::publishable ? "pk_" : "gk_") + base64url(bytes);
 }
 
 ledger::Hash32 secret_hash(std::string_view secret) {

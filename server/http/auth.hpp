@@ -54,13 +54,18 @@ private:
     std::unordered_map<std::string, Window> windows_;  ///< cleared when it grows large
 };
 
+/// What follows "Bearer " in Authorization; a view into `head`. Errors: unauthenticated.
+[[nodiscard]] ledger::Result<std::string_view> bearer(const net::RequestHead& head);
+
 /// `Authorization: Bearer gk_…` → caller. Errors: unauthenticated.
 [[nodiscard]] ledger::Result<Caller> authenticate(
     const engine::Registry& registry, const net::RequestHead& head
 );
+/// What the holder of `key`, a secret key, may do.
+[[nodiscard]] Caller caller_of(const ledger::ApiKey& key);
 
-/// A new secret: "gk_" or "pk_" and 32 random bytes in base64url.
-[[nodiscard]] std::string make_secret(std::uint8_t kind);
+/// A new secret: "gk_", or "pk_" of a publishable key, and 32 random bytes in base64url.
+[[nodiscard]] std::string make_secret(ledger::ApiKeyKind kind);
 [[nodiscard]] ledger::Hash32 secret_hash(std::string_view secret);
 
 }  // namespace server::http

@@ -41,7 +41,8 @@ int http_status(ErrorCode code) {
         case ErrorCode::idempotency_key_required:
         case ErrorCode::malformed_http: return 400;
         case ErrorCode::unauthenticated: return 401;
-        case ErrorCode::missing_scope: return 403;
+        case ErrorCode::missing_scope:
+        case ErrorCode::origin_refused: return 403;
         case ErrorCode::not_found:
         case ErrorCode::program_not_found:
         case ErrorCode::member_not_found:
@@ -96,6 +97,7 @@ std::string_view title(ErrorCode code) {
         case ErrorCode::malformed_http: return "The request is not HTTP";
         case ErrorCode::unauthenticated: return "The caller is not known";
         case ErrorCode::missing_scope: return "The key may not do this";
+        case ErrorCode::origin_refused: return "Pages of this origin may not look";
         case ErrorCode::not_found: return "There is nothing here";
         case ErrorCode::program_not_found: return "There is no such program";
         case ErrorCode::member_not_found: return "There is no such member";

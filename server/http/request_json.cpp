@@ -946,14 +946,27 @@ Result<KeyRequest> read_key_request(std::string_view json) {
         if (key == "kind") {
             const std::string_view kind = fields.text("/kind", value, kTextMax);
             if (kind == "secret") {
-                request.kind = 1;
+                request.kind = ledger::ApiKeyKind::secret;
             } else if (kind == "publishable") {
-                request.kind = 2;
+                request.kind = ledger::ApiKeyKind::publishable;
+            } else if (kind == "shopper") {
+                request.kind = ledger::ApiKeyKind::shopper_hs256;
             } else {
                 fields.fail(
-                    ErrorCode::invalid_parameter, "/kind", "must be \"secret\" or \"publishable\""
+                    ErrorCode::invalid_parameter,
+                    "/kind",
+                    "must be \"secret\", \"publishable\" or \"shopper\""
                 );
             }
+        } else if (key == "algorithm") {
+            request.algorithm = std::string(fields.text("/algorithm", value, kTextMax));
+            if (request.algorithm != "HS256" && request.algorithm != "ES256") {
+                fields.fail(
+                    ErrorCode::invalid_parameter, "/algorithm", "must be \"HS256\" or \"ES256\""
+                );
+            }
+        } else if (key == "public_key") {
+            request.public_key = std::string(fields.text("/public_key", value, kLongTextMax));
         } else if (key == "scopes") {
             read_texts(fields, "/scopes", value, request.scopes);
         } else if (key == "origins") {
@@ -965,6 +978,8 @@ Result<KeyRequest> read_key_request(std::string_view json) {
         }
         if (fields.failed()) return fields.error();
     }
+    const bool pinned = request.kind == ledger::ApiKeyKind::shopper_hs256;
+    if (pinned && request.algorithm == "ES256") request.kind = ledger::ApiKeyKind::shopper_es256;
     return request;
 }
 

@@ -63,10 +63,13 @@ struct BinaryEnvelope {
 );
 
 struct KeyRequest {
-    std::uint8_t kind = 1;  ///< 1 secret, 2 publishable
+    /// A shopper key without `algorithm` is read as shopper_hs256.
+    ledger::ApiKeyKind kind = ledger::ApiKeyKind::secret;
     std::vector<std::string> scopes;
     std::vector<std::string> origins;
     std::string label;
+    std::string algorithm;   ///< "HS256", "ES256" or empty: not given
+    std::string public_key;  ///< PEM as given
 };
 [[nodiscard]] ledger::Result<KeyRequest> read_key_request(std::string_view json);
 

@@ -186,10 +186,11 @@ private:
             for (std::uint64_t i = below(6); i > 0; --i)
                 entry.key.scopes.push_back(text());
             entry.key.revoked = coin();
-            entry.key.kind = static_cast<std::uint8_t>(number());
+            entry.key.kind = static_cast<ApiKeyKind>(1 + number() % 4);
             for (std::uint64_t i = below(3); i > 0; --i)
                 entry.key.origins.push_back(text());
             entry.key.label = text();
+            entry.key.public_key = text();
         }
         if (entry.kind == EntryKind::board_window) {
             entry.board_window = {pick<WindowKind>(1, 2), text(), amount(), amount()};
@@ -378,10 +379,11 @@ void set_part(const Entry& entry, wire_format::Entry& out) {
         for (const std::string_view scope : entry.key.scopes)
             to.add_scopes(str(scope));
         to.set_revoked(entry.key.revoked);
-        to.set_kind(entry.key.kind);
+        to.set_kind(static_cast<std::uint32_t>(entry.key.kind));
         for (const std::string_view origin : entry.key.origins)
             to.add_origins(str(origin));
         to.set_label(str(entry.key.label));
+        to.set_public_key(str(entry.key.public_key));
     }
     if (entry.kind == EntryKind::board_window) {
         auto& to = *out.mutable_board_window();
@@ -683,7 +685,7 @@ TEST_CASE("entry: clear gives the default entry", "[entry]") {
         entry.clear();
         REQUIRE(entry.personal.empty());
         REQUIRE(entry.event.facts == FactsKind::none);
-        REQUIRE(entry.key.kind == 1);
+        REQUIRE(entry.key.kind == ApiKeyKind::secret);
         // Parts are only written for their kind: look at each through it.
         for (const EntryKind kind :
              {EntryKind::none,

@@ -52,6 +52,7 @@ TEST_CASE("hmac: mac16 is the first half over domain and length-prefixed parts",
     const Hash16 hash = kKey.mac16(HashDomain::event_key, {"ab", "", "c"});
     const Hash32 full = kKey.mac(std::string("\1\0\0\0\2ab\0\0\0\0\0\0\0\1c", 16));
     REQUIRE(std::equal(hash.begin(), hash.end(), full.begin()));
+    REQUIRE(kKey.mac32(HashDomain::event_key, {"ab", "", "c"}) == full);
 }
 
 TEST_CASE("hmac: parts of every size are hashed whole", "[hmac]") {

@@ -17,6 +17,11 @@ void fill(TestLedger& ledger) {
     key.key.scopes = {"events:write", "members:read"};
     key.key.origins = {"https://shop.example"};
     ledger.commit(key);
+    Entry shopper = ledger.next(kSystemProgram, EntryKind::key);
+    shopper.key.key_id = 6;
+    shopper.key.kind = ApiKeyKind::shopper_es256;
+    shopper.key.public_key = "a public key";
+    ledger.commit(shopper);
     Entry member = ledger.next(kProgram, EntryKind::member);
     member.member = MemberId{1};
     BlindHashes blind;

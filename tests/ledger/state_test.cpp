@@ -218,6 +218,12 @@ TEST_CASE("state: programs and keys are entries of _system", "[ledger]") {
     revoke.key.key_id = 5;
     revoke.key.revoked = true;
     ledger.commit(revoke);
+    Entry shopper = ledger.next(kSystemProgram, EntryKind::key);
+    shopper.key.key_id = 6;
+    shopper.key.program = kProgram;
+    shopper.key.kind = ApiKeyKind::shopper_es256;
+    shopper.key.public_key = "a public key";
+    ledger.commit(shopper);
     Entry version = ledger.next(kSystemProgram, EntryKind::program_version);
     version.program_version.program = kProgram;
     version.program_version.program_id = "shop";
@@ -234,13 +240,18 @@ TEST_CASE("state: programs and keys are entries of _system", "[ledger]") {
     REQUIRE(row->revoked);
     REQUIRE(row->label == "till");
     REQUIRE(row->scopes == std::vector<std::string>{"events:write"});
+    REQUIRE(row->public_key.empty());
+    const ApiKey* shopper_row = ledger.state().api_key(6);
+    REQUIRE(shopper_row != nullptr);
+    REQUIRE(shopper_row->kind == ApiKeyKind::shopper_es256);
+    REQUIRE(shopper_row->public_key == "a public key");
     const Program* program = ledger.state().program_by_name("shop");
     REQUIRE(program != nullptr);
     REQUIRE(program->versions.size() == 2);
     REQUIRE(program->version_at(kStart + 99) == 1);
     REQUIRE(program->version_at(kStart + 100) == 2);
     REQUIRE(ledger.state().programs() == std::vector<ProgramId>{kSystemProgram, kProgram});
-    REQUIRE(ledger.state().program(kSystemProgram)->last_seq == Seq{5});
+    REQUIRE(ledger.state().program(kSystemProgram)->last_seq == Seq{6});
 
     Entry wrong = ledger.next(kSystemProgram, EntryKind::program_version);
     wrong.program_version.program = ProgramId{2};

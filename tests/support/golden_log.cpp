@@ -308,6 +308,7 @@ private:
         for (const std::string_view origin : part.origins)
             field("origin", origin);
         field("label", part.label);
+        if (!part.public_key.empty()) out_ << " public_key " << hex(part.public_key);
         flag("revoked", part.revoked);
         out_ << '\n';
     }

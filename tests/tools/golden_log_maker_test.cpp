@@ -135,7 +135,7 @@ private:
         publishable.program = "shop";
         publishable.secret_hash = ledger::sha256("pk_golden_shop");
         publishable.origins = kOrigins;
-        publishable.kind = 2;
+        publishable.kind = ledger::ApiKeyKind::publishable;
         REQUIRE(run_system(publishable).status == Status::applied);
         engine::RevokeKeyCommand revoke;
         revoke.program = "shop";

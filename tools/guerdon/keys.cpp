@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 
 #include <CLI/CLI.hpp>
@@ -26,6 +27,8 @@ struct KeyOptions {
     std::vector<std::string> origins;
     std::string label;
     std::string kind = "secret";
+    std::string algorithm;
+    std::string public_key_file;
     std::string id;
 };
 
@@ -34,6 +37,13 @@ std::string read_key(const std::string& path) {
     std::string key;
     if (!in || !(in >> key)) throw std::runtime_error("no key can be read from " + path);
     return key;
+}
+
+std::string read_text(const std::string& path) {
+    std::ifstream in(path);
+    std::ostringstream text;
+    if (!in || !(text << in.rdbuf())) throw std::runtime_error("cannot read " + path);
+    return text.str();
 }
 
 std::string escaped(std::string_view text) {
@@ -97,9 +107,15 @@ public:
         if (!options_.origins.empty())
             body["origins"] = json::array(options_.origins.begin(), options_.origins.end());
         if (!options_.label.empty()) body["label"] = options_.label;
+        if (!options_.algorithm.empty()) body["algorithm"] = options_.algorithm;
+        if (!options_.public_key_file.empty())
+            body["public_key"] = read_text(options_.public_key_file);
         const json::object made = call("POST", base_, json::serialize(body));
-        fmt::print("id  {}\nkey {}\n", text_of(made, "id"), text_of(made, "key"));
-        fmt::print(stderr, "The key is shown this once only.\n");
+        for (const char* name : {"id", "key", "kid", "algorithm", "secret"}) {
+            if (made.contains(name)) fmt::print("{} {}\n", name, text_of(made, name));
+        }
+        if (made.contains("key")) fmt::print(stderr, "The key is shown this once only.\n");
+        if (made.contains("secret")) fmt::print(stderr, "The secret is shown this once only.\n");
     }
 
     void list() const {
@@ -137,9 +153,11 @@ private:
         const json::value* revoked = row.if_contains("revoked");
         const bool is_revoked = (revoked != nullptr && revoked->is_bool() && revoked->get_bool());
         fmt::print(
-            "{}\t{}\t{}\t{}\t{}{}\n",
+            "{}\t{}{}{}\t{}\t{}\t{}{}\n",
             text_of(row, "id"),
             text_of(row, "kind"),
+            row.contains("algorithm") ? " " : "",
+            text_of(row, "algorithm"),
             text_of(row, "scopes"),
             text_of(row, "label"),
             text_of(row, "created_at"),
@@ -177,9 +195,14 @@ int run_keys(std::vector<std::string> words) {
         "--origin", options.origins, "where a publishable key may be used (repeatable)"
     );
     create->add_option("--label", options.label, "a word to know it by");
-    create->add_option("--kind", options.kind, "secret or publishable")
-        ->check(CLI::IsMember({"secret", "publishable"}))
+    create->add_option("--kind", options.kind, "secret, publishable or shopper")
+        ->check(CLI::IsMember({"secret", "publishable", "shopper"}))
         ->capture_default_str();
+    create->add_option("--algorithm", options.algorithm, "of a shopper key: HS256 or ES256")
+        ->check(CLI::IsMember({"HS256", "ES256"}));
+    create->add_option(
+        "--public-key", options.public_key_file, "a PEM file with the shop's key, for ES256"
+    );
     revoke->add_option("id", options.id, "the key's id")->required();
     if (const auto status = parse(app, std::move(words))) return *status;
     try {

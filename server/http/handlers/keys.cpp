@@ -1,11 +1,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "ledger/random.hpp"
 #include "server/http/handlers/call.hpp"
 #include "server/http/request_json.hpp"
+#include "server/http/token_signature.hpp"
 
 namespace server::http {
 
+using ledger::ApiKeyKind;
 using ledger::ErrorCode;
 
 namespace {
@@ -16,11 +19,23 @@ bool lacks_admin(Call& call) {
     return true;
 }
 
-std::string_view kind_name(std::uint8_t kind) {
-    return kind == 2 ? "publishable" : "secret";
+bool is_shopper(ApiKeyKind kind) {
+    return kind == ApiKeyKind::shopper_hs256 || kind == ApiKeyKind::shopper_es256;
 }
 
-std::optional<ledger::Error> check_request(const KeyRequest& request) {
+std::string_view kind_name(ApiKeyKind kind) {
+    if (is_shopper(kind)) return "shopper";
+    return kind == ApiKeyKind::publishable ? "publishable" : "secret";
+}
+
+/// What list and creation say of a shopper key beside its kind.
+void write_shopper_part(JsonWriter& json, std::uint64_t id, ApiKeyKind kind) {
+    if (!is_shopper(kind)) return;
+    json.field("algorithm", kind == ApiKeyKind::shopper_es256 ? "ES256" : "HS256")
+        .field("kid", std::to_string(id));
+}
+
+std::optional<ledger::Error> check_scopes(const KeyRequest& request) {
     for (std::size_t i = 0; i < request.scopes.size(); ++i) {
         if (!known_scope(request.scopes[i])) {
             return ledger::field_error(
@@ -28,36 +43,121 @@ std::optional<ledger::Error> check_request(const KeyRequest& request) {
             );
         }
     }
-    if (request.kind == 1 && request.scopes.empty()) {
+    if (request.kind == ApiKeyKind::secret && request.scopes.empty()) {
         return ledger::field_error(
             ErrorCode::missing_field, "/scopes", "is missing: a secret key needs at least one scope"
         );
     }
-    if (request.kind == 2 && !request.scopes.empty()) {
+    if (request.kind != ApiKeyKind::secret && !request.scopes.empty()) {
         return ledger::field_error(
-            ErrorCode::invalid_parameter, "/scopes", "a publishable key has none"
+            ErrorCode::invalid_parameter,
+            "/scopes",
+            "a " + std::string(kind_name(request.kind)) + " key has none"
         );
     }
-    if (request.kind == 2 && request.origins.empty()) {
+    return std::nullopt;
+}
+
+/// As a browser writes it into Origin, or it would never match: lower case, no path, no default
+/// port.
+bool is_origin(std::string_view text) {
+    const bool tls = text.starts_with("https://");
+    if (!tls && !text.starts_with("http://")) return false;
+    text.remove_prefix(tls ? 8 : 7);
+    const bool bracketed = text.starts_with("[");  // an IPv6 address
+    const std::size_t colon = text.find(':', bracketed ? std::min(text.find(']'), text.size()) : 0);
+    const std::string_view host = text.substr(0, colon);
+    const auto in_host = [bracketed](char c) {
+        const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        constexpr std::size_t kNowhere = std::string_view::npos;
+        return plain || std::string_view(bracketed ? "[:.]" : "._-").find(c) != kNowhere;
+    };
+    if (host.empty() || !std::ranges::all_of(host, in_host)) return false;
+    if (colon == std::string_view::npos) return true;
+    const std::string_view port = text.substr(colon + 1);
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    const bool number = !port.empty() && port.size() <= 5 && port.front() != '0' &&
+                        std::ranges::all_of(port, is_digit);
+    return number && port != (tls ? "443" : "80");
+}
+
+std::optional<ledger::Error> check_origins(const KeyRequest& request) {
+    if (request.kind == ApiKeyKind::publishable && request.origins.empty()) {
         return ledger::field_error(
             ErrorCode::missing_field,
             "/origins",
             "is missing: a publishable key needs at least one origin"
         );
     }
+    if (is_shopper(request.kind) && !request.origins.empty()) {
+        return ledger::field_error(
+            ErrorCode::invalid_parameter, "/origins", "a shopper key has none"
+        );
+    }
     for (std::size_t i = 0; i < request.origins.size(); ++i) {
-        const std::string& origin = request.origins[i];
-        const bool shaped = (origin.rfind("https://", 0) == 0 || origin.rfind("http://", 0) == 0) &&
-                            origin.find('/', 8) == std::string::npos;
-        if (!shaped) {
-            return ledger::field_error(
-                ErrorCode::invalid_parameter,
-                "/origins/" + std::to_string(i),
-                "must be scheme://host[:port]"
-            );
-        }
+        if (is_origin(request.origins[i])) continue;
+        return ledger::field_error(
+            ErrorCode::invalid_parameter,
+            "/origins/" + std::to_string(i),
+            "must be scheme://host[:port] as browsers send it: http or https, in lower case, "
+            "without a default port"
+        );
     }
     return std::nullopt;
+}
+
+std::optional<ledger::Error> check_algorithm(const KeyRequest& request) {
+    const bool shopper = is_shopper(request.kind);
+    if (shopper && request.algorithm.empty()) {
+        return ledger::field_error(
+            ErrorCode::missing_field, "/algorithm", "is missing: a shopper key has one"
+        );
+    }
+    if (!shopper && !request.algorithm.empty()) {
+        return ledger::field_error(
+            ErrorCode::invalid_parameter, "/algorithm", "only a shopper key has one"
+        );
+    }
+    const bool public_key = request.kind == ApiKeyKind::shopper_es256;
+    if (public_key && request.public_key.empty()) {
+        return ledger::field_error(
+            ErrorCode::missing_field, "/public_key", "is missing: ES256 needs the shop's"
+        );
+    }
+    if (!public_key && !request.public_key.empty()) {
+        return ledger::field_error(
+            ErrorCode::invalid_parameter, "/public_key", "only a shopper key for ES256 has one"
+        );
+    }
+    return std::nullopt;
+}
+
+std::optional<ledger::Error> check_request(const KeyRequest& request) {
+    if (auto wrong = check_scopes(request)) return wrong;
+    if (auto wrong = check_origins(request)) return wrong;
+    return check_algorithm(request);
+}
+
+/// The command with what is stored of the new secret, and what of it is answered once.
+struct NewKey {
+    engine::CreateKeyCommand command;
+    std::string shown;  ///< of secret and publishable keys
+};
+
+ledger::Result<NewKey> make_key(const KeyRequest& request, engine::Arena& arena) {
+    NewKey made;
+    made.command.kind = request.kind;
+    if (request.kind == ApiKeyKind::shopper_es256) {
+        auto public_key = read_public_key(request.public_key);
+        if (public_key.has_error()) return public_key.error();
+        made.command.public_key = arena.copy(*public_key);
+    } else if (request.kind == ApiKeyKind::shopper_hs256) {
+        ledger::random_bytes(made.command.secret_hash);
+    } else {
+        made.shown = make_secret(request.kind);
+        made.command.secret_hash = secret_hash(made.shown);
+    }
+    return made;
 }
 
 std::span<const std::string_view> copy_texts(
@@ -78,27 +178,29 @@ void post_key(Services& services, Call call) {
     if (auto wrong = check_request(*request)) return call.refuse(*wrong);
     auto job = make_write(call);
     job->program = ledger::kSystemProgram;
-    std::string secret = make_secret(request->kind);
-    engine::CreateKeyCommand command;
+    auto made = make_key(*request, job->arena);
+    if (made.has_error()) return call.refuse(made.error());
+    engine::CreateKeyCommand& command = made->command;
     command.program = job->arena.copy(call.program->name);
-    command.secret_hash = secret_hash(secret);
     command.scopes = copy_texts(job->arena, request->scopes);
     command.origins = copy_texts(job->arena, request->origins);
     command.label = job->arena.copy(request->label);
-    command.kind = request->kind;
     job->commands.emplace_back(command);
     job->respond = std::move(call.respond);
-    job->render = [secret = std::move(secret), given = std::move(*request)](HttpWrite& done) {
+    job->render = [shown = std::move(made->shown),
+                   stored = command.secret_hash,
+                   given = std::move(*request)](HttpWrite& done) {
         const engine::Outcome& outcome = done.outcomes[0];
         if (outcome.status == engine::Status::refused) return error_response(outcome.error);
         net::Response response;
         response.status = 201;
         response.add_header("Cache-Control", "no-store");
         JsonWriter json(response.body);
-        json.begin_object()
-            .field("id", outcome.number)
-            .field("kind", kind_name(given.kind))
-            .field("key", secret);
+        json.begin_object().field("id", outcome.number).field("kind", kind_name(given.kind));
+        write_shopper_part(json, outcome.number, given.kind);
+        if (!shown.empty()) json.field("key", shown);
+        if (given.kind == ApiKeyKind::shopper_hs256)
+            json.field("secret", shopper_secret(*done.info->hmac, stored));
         json.key("scopes").begin_array();
         for (const std::string& scope : given.scopes)
             json.string(scope);
@@ -114,21 +216,18 @@ void post_key(Services& services, Call call) {
 void list_keys(Services&, Call call) {
     if (lacks_admin(call)) return;
     std::vector<const ledger::ApiKey*> keys;
-    for (const auto& [hash, key] : call.registry->keys) {
-        (void)hash;
+    for (const auto& [id, key] : call.registry->keys) {
         const bool wide =
             key.program == ledger::kSystemProgram && call.caller.program == ledger::kSystemProgram;
         if (wide || key.program == call.program->id) keys.push_back(&key);
     }
-    std::sort(keys.begin(), keys.end(), [](const auto* a, const auto* b) { return a->id < b->id; });
     net::Response response;
     JsonWriter json(response.body);
     json.begin_object().key("data").begin_array();
     for (const ledger::ApiKey* key : keys) {
-        json.begin_object()
-            .field("id", key->id)
-            .field("kind", kind_name(key->kind))
-            .field("label", key->label);
+        json.begin_object().field("id", key->id).field("kind", kind_name(key->kind));
+        write_shopper_part(json, key->id, key->kind);
+        json.field("label", key->label);
         json.key("scopes").begin_array();
         for (const std::string& scope : key->scopes)
             json.string(scope);
