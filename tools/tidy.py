@@ -58,9 +58,10 @@ DOORS = (
     Door("RocksDB", re.compile(r"rocksdb/"),
          re.compile(r"ledger/(views/)?rocksdb_|tests/|tools/")),
     Door("simdjson", re.compile(r"simdjson"),
-         re.compile(r"rules/rule_parser|server/http/(request_json|token_json)|tests/|tools/")),
+         re.compile(r"rules/rule_parser|server/http/(request_json|token_json)|"
+                    r"server/live/frame_json|tests/|tools/")),
     Door("Asio and Beast", re.compile(r"boost/(asio|beast)"),
-         re.compile(r"server/net/|server/app\.|tools/bench/|tests/")),
+         re.compile(r"server/net/|server/live/socket\.|server/app\.|tools/bench/|tests/")),
     Door("protoc's code", re.compile(r".*\.pb\.h"), re.compile(r"tests/|tools/")),
 )
 BASE_LIBRARIES = re.compile(r"boost/system/|[a-z_0-9]+$")

@@ -157,6 +157,10 @@ class CodesTest(support.ServerTest):
         program = self.program.with_key(self.program.create_key("members:read")["key"])
         return self.ready(lambda: program.post(order("2")))
 
+    def origin_refused(self):
+        return self.server.client("").request(
+            "OPTIONS", self.program.base + "/boards", headers={"Origin": "https://evil.example"})
+
     def not_found(self):
         return self.program.get("/entries/99999999")
 

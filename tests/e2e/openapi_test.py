@@ -41,6 +41,10 @@ class OpenApiTest(support.ServerTest):
         key = program.create_key("members:read")
         program.get("/keys")
         program.request("DELETE", f"/keys/{key['id']}")
+        shop = "https://shop.example"
+        program.request("POST", "/keys", {"kind": "publishable", "origins": [shop]})
+        for path in ("/boards", "/boards/all", "/me"):
+            program.request("OPTIONS", path, headers={"Origin": shop})
         for path in ("/v1/programs", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"):
             answer = client.get(path)
             self.assertEqual(answer.status, 200, path)
