@@ -18,6 +18,8 @@
 #include "server/engine/shard.hpp"
 #include "server/gate.hpp"
 #include "server/http/api.hpp"
+#include "server/http/live_doorman.hpp"
+#include "server/live/live.hpp"
 #include "server/net/server.hpp"
 #include "server/ops/engine_metrics.hpp"
 #include "server/ops/health.hpp"
@@ -127,6 +129,8 @@ private:
     http::JobSink sink_;
     std::unique_ptr<engine::Shard> shard_;
     std::unique_ptr<boards::Projector> projector_;
+    std::unique_ptr<http::LiveDoorman> doorman_;
+    std::unique_ptr<live::Live> live_;
     std::unique_ptr<ops::EngineMetrics> metrics_;
     std::unique_ptr<http::Api> api_;
     std::unique_ptr<net::Server> net_;  ///< last: its threads use all of the above
@@ -192,8 +196,18 @@ ledger::Result<void> App::open_api() {
     };
     projector_ = std::make_unique<boards::Projector>(std::move(follow));
     shard_->on_durable([projector = projector_.get()] { projector->wake(); });
+    doorman_ = std::make_unique<http::LiveDoorman>(*shard_, clock_);
+    live::Live::Options push;
+    push.drain_spread = config_.drain_timeout / 2;
+    live_ = std::make_unique<live::Live>(
+        push, *projector_, *doorman_, http::member_balances(*shard_, *projector_), clock_
+    );
+    projector_->listen([live = live_.get()](const boards::Boards::Changes& changes) {
+        live->on_changes(changes);
+    });
     shard_->start();
     projector_->start();
+    live_->start();
     auto admin_key = ensure_admin_key(*shard_, *hooks_.disk, config_.data);
     if (admin_key.has_error()) return admin_key.error();
     if (!admin_key->empty()) fmt::print("the admin key is in {}\n", *admin_key);
@@ -210,6 +224,8 @@ ledger::Result<void> App::open_api() {
     options.health = &health_;
     options.metrics_text = [this] { return metrics_->text(); };
     options.clock = &clock_;
+    options.boards = projector_.get();
+    options.live = live_.get();
     api_ = std::make_unique<http::Api>(*shard_, std::move(options));
     gate_.open(*api_);
     tend();
@@ -268,6 +284,7 @@ void App::stop() {
     if (net_ && !net_->drain(config_.drain_timeout)) {
         ops::log(Severity::warning, "drain_timeout", {{"message", "some requests were cut off"}});
     }
+    live_.reset();
     if (projector_) projector_->stop();
     if (shard_) shard_->stop();
 }

@@ -125,6 +125,14 @@ public:
         ledger::MemberId member,
         std::function<void(std::vector<std::optional<Standing>>)> answer
     ) = 0;
+    /// How a member appears to others; `shown`: they agreed to be.
+    virtual void face(
+        ledger::ProgramId /*program*/,
+        ledger::MemberId /*member*/,
+        std::function<void(std::string name, bool shown)> answer
+    ) {
+        answer({}, false);
+    }
     /// Every channel of the program.
     [[nodiscard]] virtual std::vector<ChannelKey> channels(ledger::ProgramId program) const = 0;
 };

@@ -71,13 +71,13 @@ bool Faces::note(ledger::MemberId member, ledger::Seq seq) {
     } else {
         later_[member.value].push_back(seq.value);
     }
-    return names_.erase(member.value) > 0;
+    return faces_.erase(member.value) > 0;
 }
 
-const std::string& Faces::name_of(ledger::MemberId member) {
-    const auto known = names_.find(member.value);
-    if (known != names_.end()) return known->second;
-    if (names_.size() >= kNamesMax) names_.clear();
+const Faces::Face& Faces::face_of(ledger::MemberId member) {
+    const auto known = faces_.find(member.value);
+    if (known != faces_.end()) return known->second;
+    if (faces_.size() >= kFacesMax) faces_.clear();
     std::string name;
     std::string board;
     const auto read = [&](std::uint64_t seq) {
@@ -91,7 +91,8 @@ const std::string& Faces::name_of(ledger::MemberId member) {
         for (const std::uint64_t seq : later->second)
             read(seq);
     }
-    return names_.emplace(member.value, shown_name(name, board)).first->second;
+    Face face{shown_name(name, board), !board.empty() && board[0] == '+'};
+    return faces_.emplace(member.value, std::move(face)).first->second;
 }
 
 }  // namespace server::boards

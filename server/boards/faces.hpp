@@ -35,16 +35,20 @@ public:
     /// Entry `seq` carries personal fields of the member. True: the face is known to somebody and
     /// may have changed.
     bool note(ledger::MemberId member, ledger::Seq seq);
-    [[nodiscard]] const std::string& name_of(ledger::MemberId member);
+    struct Face {
+        std::string name;
+        bool shown = false;  ///< the member agreed to be shown
+    };
+    [[nodiscard]] const Face& face_of(ledger::MemberId member);
 
 private:
-    static constexpr std::size_t kNamesMax = 20'000;
+    static constexpr std::size_t kFacesMax = 20'000;
 
     Open open_;
     /// The first sealed entry of each member, by number; later ones are few.
     std::vector<std::uint64_t> first_;
     std::unordered_map<std::uint64_t, boost::container::small_vector<std::uint64_t, 2>> later_;
-    std::unordered_map<std::uint64_t, std::string> names_;
+    std::unordered_map<std::uint64_t, Face> faces_;
 };
 
 }  // namespace server::boards

@@ -164,7 +164,7 @@ Row ProgramBoards::row_of(
         row.place,
         row.score.points,
         id,
-        faces_.name_of(member),
+        faces_.face_of(member).name,
         series.from(row.member)};
 }
 

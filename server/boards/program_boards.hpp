@@ -55,6 +55,7 @@ public:
         const ChannelKey& key, ledger::MemberId member, std::size_t above, std::size_t limit
     );
     [[nodiscard]] std::optional<Standing> standing(const ChannelKey& key, ledger::MemberId member);
+    [[nodiscard]] Faces::Face face(ledger::MemberId member) { return faces_.face_of(member); }
     /// Of all series, for tests: equal for equal boards.
     [[nodiscard]] std::uint64_t content_hash() const;
 

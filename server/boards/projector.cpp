@@ -281,6 +281,19 @@ void Projector::standings(
     });
 }
 
+void Projector::face(
+    ledger::ProgramId program,
+    ledger::MemberId member,
+    std::function<void(std::string name, bool shown)> answer
+) {
+    ask([this, program, member, answer = std::move(answer)] {
+        ProgramBoards* found = find(program);
+        if (found == nullptr) return answer({}, false);
+        Faces::Face face = found->face(member);
+        answer(std::move(face.name), face.shown);
+    });
+}
+
 void Projector::content_hash(ledger::ProgramId program, std::function<void(std::uint64_t)> answer) {
     ask([this, program, answer = std::move(answer)] {
         ProgramBoards* found = find(program);

@@ -61,6 +61,11 @@ public:
         ledger::MemberId member,
         std::function<void(std::vector<std::optional<Standing>>)> answer
     ) override;
+    void face(
+        ledger::ProgramId program,
+        ledger::MemberId member,
+        std::function<void(std::string name, bool shown)> answer
+    ) override;
     [[nodiscard]] std::vector<ChannelKey> channels(ledger::ProgramId program) const override;
 
     struct Stats {

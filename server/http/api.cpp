@@ -4,8 +4,11 @@
 #include <span>
 #include <utility>
 
+#include "server/http/cors.hpp"
 #include "server/http/handlers/call.hpp"
+#include "server/live/live.hpp"
 #include "server/net/io_queue.hpp"
+#include "server/net/upgrade.hpp"
 
 namespace server::http {
 
@@ -36,6 +39,10 @@ enum class Route : std::size_t {
     list_keys,
     delete_key,
     accept_clock,
+    get_boards,
+    get_board,
+    get_me,
+    preflight,
     healthz,
     readyz,
     metrics,
@@ -45,9 +52,15 @@ enum class Route : std::size_t {
 
 constexpr std::string_view kBatch = "application/cloudevents-batch+json";
 constexpr std::string_view kNdjson = "application/x-ndjson";
+constexpr std::string_view kLivePath = "/live";
 
 bool is_public(Route route) {
     return route >= Route::healthz;
+}
+
+/// For pages and members too, not for keys with scopes alone.
+bool is_for_onlookers(Route route) {
+    return route == Route::get_boards || route == Route::get_board || route == Route::get_me;
 }
 
 /// A misspelt parameter must not silently mean its default.
@@ -60,14 +73,18 @@ std::span<const std::string_view> query_names(Route route) {
     static constexpr std::array<std::string_view, 4> kEntries{
         "currency", "limit", "cursor", "min_seq"};
     static constexpr std::array<std::string_view, 3> kLots{"limit", "cursor", "min_seq"};
+    static constexpr std::array<std::string_view, 5> kBoard{
+        "window", "limit", "after_rank", "around", "min_seq"};
     switch (route) {
         case Route::get_event: return kEvent;
         case Route::find_members: return kFind;
         case Route::get_balances: return kBalances;
         case Route::get_member_entries: return kEntries;
         case Route::get_lots: return kLots;
+        case Route::get_board: return kBoard;
         case Route::list_programs:
         case Route::list_versions: return kPage;
+        case Route::get_me:
         case Route::get_member:
         case Route::get_entry:
         case Route::get_checkpoint:
@@ -105,6 +122,11 @@ Router make_router() {
     under(Method::post, "/keys", Route::post_key);
     under(Method::get, "/keys", Route::list_keys);
     under(Method::delete_, "/keys/{key}", Route::delete_key);
+    under(Method::get, "/boards", Route::get_boards);
+    under(Method::get, "/boards/{board}", Route::get_board);
+    under(Method::get, "/me", Route::get_me);
+    for (const char* path : {"/boards", "/boards/{board}", "/me"})
+        under(Method::options, path, Route::preflight);
     add(Method::post, "/v1/ops/clock", Route::accept_clock);
     add(Method::get, "/healthz", Route::healthz);
     add(Method::get, "/readyz", Route::readyz);
@@ -145,6 +167,11 @@ struct Api::Impl {
     /// Who calls, and of which program. Errors in precedence order: rate_limited, unauthenticated,
     /// program_not_found.
     ledger::Result<Caller> admit(const engine::Registry& registry, const net::RequestHead& head);
+    /// Admits an onlooker and dispatches. Errors in precedence order: rate_limited, those of
+    /// admit_request, invalid_parameter.
+    void look(
+        Route route, const net::Request& request, const PathParameters& path, net::Respond respond
+    );
 
     const Options options;
     FailureLimiter failures;
@@ -153,18 +180,57 @@ struct Api::Impl {
     const Router router;
 };
 
+namespace {
+ledger::Error too_many_failures() {
+    return ledger::make_error(
+        ErrorCode::rate_limited, "Too many requests with a wrong key came from this address."
+    );
+}
+}  // namespace
+
 ledger::Result<Caller> Api::Impl::admit(
     const engine::Registry& registry, const net::RequestHead& head
 ) {
     const ledger::Timestamp now = options.clock->monotonic();
     if (failures.blocked(head.peer, now)) {
-        return ledger::make_error(
-            ErrorCode::rate_limited, "Too many requests with a wrong key came from this address."
-        );
+        return too_many_failures();
     }
     auto caller = authenticate(registry, head);
     if (caller.has_error()) failures.failed(head.peer, now);
     return caller;
+}
+
+void Api::Impl::look(
+    Route route, const net::Request& request, const PathParameters& path, net::Respond respond
+) {
+    auto registry = services.shard.registry();
+    const ledger::Timestamp now = options.clock->monotonic();
+    std::string origin = listed_origin(*registry, path[0], request);
+    if (failures.blocked(request.peer, now)) {
+        return with_cors(std::move(respond), std::move(origin))(error_response(too_many_failures())
+        );
+    }
+    Admission admission = admit_request(*registry, path[0], request, services.now());
+    if (const auto* refused = std::get_if<Refused>(&admission)) {
+        const ledger::Error error = error_of(*refused);
+        // A page cannot help it that its token expires.
+        if (error.code == ErrorCode::unauthenticated && refused->why != Refusal::expired)
+            failures.failed(request.peer, now);
+        if (refused->why == Refusal::origin_refused) origin.clear();
+        return with_cors(std::move(respond), std::move(origin))(error_response(error));
+    }
+    auto onlooker = std::make_unique<const Onlooker>(std::move(std::get<Onlooker>(admission)));
+    Call call{
+        request,
+        path,
+        std::move(registry),
+        onlooker->program.get(),
+        Caller{onlooker->actor_key_id(), onlooker->program->id, 0},
+        with_cors(std::move(respond), onlooker->origin)};
+    call.onlooker = std::move(onlooker);
+    if (auto known = check_query(request.query, query_names(route)); known.has_error())
+        return call.refuse(known.error());
+    dispatch(route, std::move(call));
 }
 
 void Api::Impl::public_route(Route route, net::Respond respond) {
@@ -207,6 +273,10 @@ void Api::Impl::dispatch(Route route, Call call) {
         case Route::list_keys: return list_keys(services, std::move(call));
         case Route::delete_key: return delete_key(services, std::move(call));
         case Route::accept_clock: return post_accept_clock(services, std::move(call));
+        case Route::get_boards: return get_boards(services, std::move(call));
+        case Route::get_board: return get_board(services, std::move(call));
+        case Route::get_me: return get_me(services, std::move(call));
+        case Route::preflight:
         case Route::healthz:
         case Route::readyz:
         case Route::metrics:
@@ -221,6 +291,8 @@ Api::Api(engine::Shard& shard, Options options)
 Api::~Api() = default;
 
 net::BodyPlan Api::plan(const net::RequestHead& head) {
+    if (head.path == kLivePath && impl_->options.live != nullptr)
+        return impl_->options.live->plan(head);
     if (head.method == Method::post) {
         const std::string_view type = head.media_type();
         if (net::equals_ignoring_case(type, kBatch))
@@ -240,7 +312,11 @@ void Api::handle(const net::Request& request, net::Respond respond) {
     if (match.has_error()) return respond(route_error_response(match.error(), allow));
     const Route route = static_cast<Route>((*match).route);
     if (is_public(route)) return impl_->public_route(route, std::move(respond));
+    if (is_for_onlookers(route))
+        return impl_->look(route, request, (*match).parameters, std::move(respond));
     auto registry = impl_->services.shard.registry();
+    if (route == Route::preflight)
+        return respond(preflight_response(*registry, (*match).parameters[0], request));
     auto caller = impl_->admit(*registry, request);
     if (caller.has_error()) return respond(error_response(caller.error()));
     Call call{request, (*match).parameters, registry, nullptr, *caller, std::move(respond)};
@@ -259,6 +335,12 @@ void Api::handle(const net::Request& request, net::Respond respond) {
     if (auto known = check_query(request.query, query_names(route)); known.has_error())
         return call.refuse(known.error());
     impl_->dispatch(route, std::move(call));
+}
+
+void Api::upgrade(
+    const net::RequestHead& head, std::unique_ptr<net::UpgradedConnection> connection
+) {
+    impl_->options.live->upgrade(head, std::move(connection));
 }
 
 std::shared_ptr<net::BodyStream> Api::open_stream(

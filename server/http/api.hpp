@@ -12,6 +12,13 @@
 #include "server/ops/health.hpp"
 #include "server/ops/metrics.hpp"
 
+namespace server::boards {
+class Boards;
+}
+namespace server::live {
+class Live;
+}
+
 namespace server::http {
 
 /// Takes finished jobs from the engine to the io threads that own their connections. Give it to
@@ -33,6 +40,8 @@ public:
         ops::Health* health = nullptr;
         std::function<std::string()> metrics_text;
         const ledger::Clock* clock = nullptr;
+        boards::Boards* boards = nullptr;
+        live::Live* live = nullptr;  ///< null: there is no /live
     };
     /// `shard` must outlive the api.
     Api(engine::Shard& shard, Options options);
@@ -41,6 +50,8 @@ public:
     net::BodyPlan plan(const net::RequestHead& head) override;
     void handle(const net::Request& request, net::Respond respond) override;
     std::shared_ptr<net::BodyStream> open_stream(const net::RequestHead& head, net::Respond respond)
+        override;
+    void upgrade(const net::RequestHead& head, std::unique_ptr<net::UpgradedConnection> connection)
         override;
     net::Response error(ledger::ErrorCode code) override;
 

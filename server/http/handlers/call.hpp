@@ -12,6 +12,7 @@
 #include "server/http/auth.hpp"
 #include "server/http/error_response.hpp"
 #include "server/http/job.hpp"
+#include "server/http/onlooker.hpp"
 #include "server/http/read_pool.hpp"
 #include "server/http/render.hpp"
 #include "server/http/router.hpp"
@@ -40,6 +41,9 @@ struct Call {
     const engine::ProgramInfo* program = nullptr;  ///< null for routes without {program}
     Caller caller;
     net::Respond respond;
+    /// Who looks, on the routes of boards and /me; null elsewhere. There `caller` has no scopes,
+    /// and `respond` adds the fields of CORS by itself.
+    std::unique_ptr<const Onlooker> onlooker = nullptr;
 
     void answer(net::Response response) { respond(std::move(response)); }
     void refuse(const ledger::Error& error) { respond(error_response(error)); }
@@ -84,6 +88,10 @@ void find_members(Services& services, Call call);
 void get_balances(Services& services, Call call);
 void get_member_entries(Services& services, Call call);
 void get_lots(Services& services, Call call);
+// handlers/boards.cpp
+void get_boards(Services& services, Call call);
+void get_board(Services& services, Call call);
+void get_me(Services& services, Call call);
 // handlers/adjustments.cpp
 void post_adjustment(Services& services, Call call);
 // handlers/entries.cpp

@@ -8,6 +8,7 @@
 #include "ledger/wallet_plan.hpp"
 #include "server/http/handlers/call.hpp"
 #include "server/http/member_names.hpp"
+#include "server/http/member_wallets.hpp"
 #include "server/http/request_json.hpp"
 #include "server/http/rfc3339.hpp"
 
@@ -30,46 +31,22 @@ bool lacks(Call& call, Scope scope) {
 }
 
 /// A member as one read saw it.
-struct Seen {
-    bool found = false;
-    ledger::MemberId id;
-    ledger::Timestamp created_at = 0;
-    std::vector<ledger::Wallet> wallets;  ///< with everything due already settled
+struct Seen : MemberWallets {
     std::string external_id;
 };
 
 enum class Ready : bool { no, yes };
 
-/// Wallets as they are at `now`: what is due is taken off without writing it.
 Ready settled_wallets(
     const HttpRead& read, const engine::ReadContext& context, ledger::MemberId id, Seen& seen
 ) {
-    const auto row = context.view.member(read.program, id);
-    if (row.missing()) return Ready::no;
-    if (!row.found()) return Ready::yes;
-    ledger::Entry scratch;
-    scratch.program = read.program;
-    scratch.member = id;
-    scratch.seq = ledger::Seq{read.as_of.value + 1};
-    scratch.recorded_at = context.now;
-    ledger::WalletPlan plan(context.view, read.program, id, context.now, scratch);
-    if (plan.settle() == ledger::PlanOutcome::needs_rows) return Ready::no;
-    seen.found = true;
-    seen.id = id;
-    seen.created_at = row.row->created_at;
-    seen.wallets.clear();
-    for (const ledger::Wallet& wallet : row.row->wallets)
-        seen.wallets.push_back(plan.wallet(wallet.currency));
-    return Ready::yes;
+    return read_wallets(context, read.program, read.as_of, id, seen) ? Ready::yes : Ready::no;
 }
 
 Ready look_up(
     const HttpRead& read, const engine::ReadContext& context, const ledger::Hash16& hash, Seen& seen
 ) {
-    const auto id = context.view.member_by_external_id(read.program, hash);
-    if (id.missing()) return Ready::no;
-    if (!id.found()) return Ready::yes;
-    return settled_wallets(read, context, id.value, seen);
+    return read_wallets_of(context, read.program, read.as_of, hash, seen) ? Ready::yes : Ready::no;
 }
 
 void write_wallet(
