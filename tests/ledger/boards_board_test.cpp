@@ -93,6 +93,7 @@ std::vector<Row> slice(const std::vector<Row>& rows, std::size_t begin, std::siz
 
 std::vector<Member> members_of(const std::vector<Row>& rows) {
     std::vector<Member> members;
+    members.reserve(rows.size());
     for (const Row& row : rows) {
         members.push_back(row.member);
     }
