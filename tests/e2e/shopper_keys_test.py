@@ -56,6 +56,7 @@ class ShopperKeyTest(PageKeyTest):
         self.assertEqual((made["algorithm"], made["kid"]), ("ES256", str(made["id"])))
         self.assertNotIn("secret", made)
         self.server.restart()
+        self.program.client.close()
         row = self.row(made["id"])
         self.assertEqual((row["kind"], row["algorithm"], row["revoked"]),
                          ("shopper", "ES256", False))
@@ -132,7 +133,8 @@ class PublishableKeyTest(PageKeyTest):
                        "https://shop.example:443", "http://shop.example:80", "https://shop:",
                        "https://shop.example:8443/x", "https://*.example", "*", "null",
                        "https://user@shop.example", "https://shop.example:123456",
-                       "https://bücher.example", "file://x", "https://[::1", "https://a b"):
+                       "https://bücher.example", "file://x", "https://[::1", "https://[::1]x",
+                       "https://[[::1]]", "https://[]", "https://a b"):
             with self.subTest(origin):
                 answer = self.create(kind="publishable", origins=[SHOP, origin])
                 self.assert_problem(answer, 400, "invalid_parameter")

@@ -65,12 +65,15 @@ bool is_origin(std::string_view text) {
     if (!tls && !text.starts_with("http://")) return false;
     text.remove_prefix(tls ? 8 : 7);
     const bool bracketed = text.starts_with("[");  // an IPv6 address
-    const std::size_t colon = text.find(':', bracketed ? std::min(text.find(']'), text.size()) : 0);
-    const std::string_view host = text.substr(0, colon);
-    const auto in_host = [bracketed](char c) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        constexpr std::size_t kNowhere = std::string_view::npos;
-        return plain || std::string_view(bracketed ? "[:.]" : "._-").find(c) != kNowhere;
+    const std::size_t end = bracketed ? text.find(']') : 0;
+    if (end == std::string_view::npos) return false;
+    const std::size_t colon = text.find(':', end);
+    std::string_view host = text.substr(0, colon);
+    if (bracketed) host = host.ends_with("]") ? host.substr(1, host.size() - 2) : "";
+    const std::string_view marks = bracketed ? ":." : "._-";
+    const auto in_host = [marks](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+               marks.find(c) != std::string_view::npos;
     };
     if (host.empty() || !std::ranges::all_of(host, in_host)) return false;
     if (colon == std::string_view::npos) return true;
