@@ -1,9 +1,10 @@
 #!/usr/bin/python3
-"""Publishable and shopper keys: how they are made, listed and revoked, and what CORS makes of
-their origins. What tokens open is with the boards."""
+"""Publishable and shopper keys: how they are made, listed and revoked, what they open, and what
+CORS makes of their origins."""
 
 import pathlib
 import tempfile
+import time
 
 import shopper
 import support
@@ -165,6 +166,97 @@ class PublishableKeyTest(PageKeyTest):
         self.assertEqual(self.preflight("/boards", SHOP).status, 204)
         self.program.request("DELETE", f"/keys/{made['id']}")
         self.assert_problem(self.preflight("/boards", SHOP), 403, "origin_refused")
+
+
+class WhoMayLookTest(PageKeyTest):
+    """What is shown is with the boards; here, to whom."""
+
+    def setUp(self):
+        super().setUp()
+        self.program.paid(support.order("2", "10.00"))
+        self.page = self.made(kind="publishable", origins=[SHOP])
+        self.hs256 = self.made(kind="shopper", algorithm="HS256")
+
+    def look(self, path, credential, origin=None):
+        headers = {"Origin": origin} if origin else {}
+        client = self.server.client(credential)
+
+        def ready():
+            answer = client.request("GET", self.program.base + path, headers=headers,
+                                    checked=False)
+            return answer if answer.status != 503 else None
+
+        answer = support.wait_until(ready, "the boards")
+        client.close()
+        return answer
+
+    def token(self, member="2", key=None, **changes):
+        return shopper.hs256_token(key or self.hs256,
+                                   shopper.claims(self.program.name, member, **changes))
+
+    def assert_readable(self, answer, origin):
+        """A page of this origin may read it, or nobody's page if it is None."""
+        self.assertEqual(answer.headers["Access-Control-Allow-Origin"], origin)
+        self.assertEqual(answer.headers["Vary"], "Authorization, Origin")
+
+    def test_a_page_sees_boards_and_nothing_of_a_member(self):
+        for path in ("/boards", "/boards/all"):
+            answer = self.look(path, self.page["key"], SHOP)
+            self.assertEqual(answer.status, 200, answer)
+            self.assert_readable(answer, SHOP)
+        self.assert_problem(self.look("/me", self.page["key"], SHOP), 403, "missing_scope")
+        reader = self.program.create_key("members:read")["key"]
+        self.assertEqual(self.look("/boards/all", reader).status, 200)
+        writer = self.program.create_key("events:write")["key"]
+        self.assert_problem(self.look("/boards/all", writer), 403, "missing_scope")
+
+    def test_a_token_of_either_algorithm_is_its_member(self):
+        key = shopper.Es256Key(self.folder())
+        made = self.made(kind="shopper", algorithm="ES256", public_key=key.pem)
+        for token in (self.token(),
+                      key.token(made["kid"], shopper.claims(self.program.name, "2"))):
+            answer = self.look("/me", token, SHOP)
+            self.assertEqual(answer.status, 200, answer)
+            self.assertEqual(answer.json["balances"][0]["available"], 10)
+            self.assert_readable(answer, SHOP)
+
+    def test_another_origin_is_refused_and_told_nothing(self):
+        for credential in (self.page["key"], self.token()):
+            answer = self.look("/boards", credential, "https://evil.example")
+            self.assert_problem(answer, 403, "origin_refused")
+            self.assert_readable(answer, None)
+            self.assertEqual(self.look("/boards", credential).status, 200)
+
+    def test_a_page_can_read_why_it_was_refused(self):
+        now = int(time.time())
+        for token in (self.token(iat=now - 1000, exp=now - 100), self.token(exp=now + 3600),
+                      self.token(aud="loyalty-live"), self.token(sub=None), "x.y.z",
+                      self.token(iss="other"),
+                      shopper.hs256_token(self.hs256, {}, alg="none"),
+                      shopper.hs256_token(self.hs256 | {"secret": "guess"},
+                                          shopper.claims(self.program.name, "2"))):
+            with self.subTest(token):
+                answer = self.look("/me", token, SHOP)
+                self.assert_problem(answer, 401, "unauthenticated")
+                self.assert_readable(answer, SHOP)
+
+    def test_a_token_of_another_program_opens_nothing(self):
+        other = self.server.program()
+        made = other.request("POST", "/keys", {"kind": "shopper", "algorithm": "HS256"}).json
+        token = shopper.hs256_token(made, shopper.claims(self.program.name, "2"))
+        self.assert_problem(self.look("/me", token), 401, "unauthenticated")
+        token = shopper.hs256_token(self.hs256, shopper.claims(other.name, "2"))
+        self.assert_problem(self.look("/me", token), 401, "unauthenticated")
+
+    def test_revoking_a_key_ends_its_tokens_and_a_restart_does_not(self):
+        token = self.token()
+        self.server.restart()
+        self.program.client.close()
+        self.assertEqual(self.look("/me", token).status, 200)
+        self.program.request("DELETE", f"/keys/{self.hs256['id']}")
+        self.assert_problem(self.look("/me", token), 401, "unauthenticated")
+        self.program.request("DELETE", f"/keys/{self.page['id']}")
+        self.assert_problem(self.look("/boards", self.page["key"], SHOP), 401, "unauthenticated")
 
 
 class CommandTest(PageKeyTest):
