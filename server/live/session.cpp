@@ -659,10 +659,22 @@ void Session::on_drift_turn(SteadyMs now) {
 
 void Session::close(CloseCode code, std::optional<std::int64_t> after_ms) {
     if (phase_ >= Phase::closing) return;
-    phase_ = Phase::closing;
     code_ = code;
     after_ms_ = after_ms;
     hub_.count_close(code);
+    stop();
+    if (!writing_) say_bye();
+}
+
+void Session::on_peer_closes() {
+    if (phase_ >= Phase::closing) return;
+    said_bye_ = true;
+    stop();
+}
+
+/// From now on nothing but the end.
+void Session::stop() {
+    phase_ = Phase::closing;
     while (!subscriptions_.empty())
         drop(*subscriptions_.back());
     if (me_) {
@@ -671,10 +683,9 @@ void Session::close(CloseCode code, std::optional<std::int64_t> after_ms) {
     }
     std::vector<Bytes>().swap(replies_);
     replies_bytes_ = 0;
-    connect_by_ = ping_at_ = pong_by_ = expires_at_ = drain_at_ = kNoTime;
+    connect_by_ = ping_at_ = pong_by_ = write_by_ = expires_at_ = drain_at_ = kNoTime;
     close_by_ = hub_.now() + kCloseMs;
     wake_at(close_by_);
-    if (!writing_) say_bye();
 }
 
 void Session::say_bye() {

@@ -49,6 +49,8 @@ public:
     void on_bad_message();
     /// The peer's own ping or pong.
     void on_control_frame();
+    /// It answers itself; on_gone follows, or the session cuts.
+    void on_peer_closes();
     void on_written();
     void on_gone();
 
@@ -112,6 +114,7 @@ private:
     [[nodiscard]] bool take_state(Subscription& subscription, Draft& draft);
     void write(Draft draft);
     void say_bye();
+    void stop();
 
     // The channel `me`.
     enum class Wanted : std::uint8_t { ranks, everything };

@@ -64,7 +64,7 @@ public:
         ws_.set_option(websocket::stream_base::timeout{
             kHandshakePatience, websocket::stream_base::none(), false});
         ws_.set_option(websocket::stream_base::decorator([](websocket::response_type& answer) {
-            answer.erase(boost::beast::http::field::server);
+            answer.set(boost::beast::http::field::server, "guerdon");
         }));
         // Our own bound closes with 4501, on which a client stops; Beast's with 1009, on which it
         // would try again.
@@ -72,7 +72,11 @@ public:
         ws_.auto_fragment(false);
         ws_.text(true);
         ws_.control_callback([this](websocket::frame_type kind, boost::beast::string_view) {
-            if (kind != websocket::frame_type::close) session_->on_control_frame();
+            if (kind == websocket::frame_type::close) {
+                session_->on_peer_closes();
+            } else {
+                session_->on_control_frame();
+            }
         });
         auto text = std::make_unique<const std::string>(std::move(handshake));
         const asio::const_buffer bytes(text->data(), text->size());
