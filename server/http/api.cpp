@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/http/cors.hpp"
+#include "server/http/handlers/assets.hpp"
 #include "server/http/handlers/call.hpp"
 #include "server/live/live.hpp"
 #include "server/net/io_queue.hpp"
@@ -48,6 +49,8 @@ enum class Route : std::size_t {
     metrics,
     openapi,
     docs,
+    widget_manifest,
+    widget_file,
 };
 
 constexpr std::string_view kBatch = "application/cloudevents-batch+json";
@@ -133,6 +136,8 @@ Router make_router() {
     add(Method::get, "/metrics", Route::metrics);
     add(Method::get, "/openapi.json", Route::openapi);
     add(Method::get, "/docs", Route::docs);
+    add(Method::get, "/widget/manifest.json", Route::widget_manifest);
+    add(Method::get, "/widget/{version}/{file}", Route::widget_file);
     return router;
 }
 
@@ -163,7 +168,9 @@ struct Api::Impl {
           router(make_router()) {}
 
     void dispatch(Route route, Call call);
-    void public_route(Route route, net::Respond respond);
+    void public_route(
+        Route route, const net::Request& request, const PathParameters& path, net::Respond respond
+    );
     /// Who calls, and of which program. Errors in precedence order: rate_limited, unauthenticated,
     /// program_not_found.
     ledger::Result<Caller> admit(const engine::Registry& registry, const net::RequestHead& head);
@@ -233,13 +240,17 @@ void Api::Impl::look(
     dispatch(route, std::move(call));
 }
 
-void Api::Impl::public_route(Route route, net::Respond respond) {
+void Api::Impl::public_route(
+    Route route, const net::Request& request, const PathParameters& path, net::Respond respond
+) {
     switch (route) {
         case Route::healthz: return get_healthz(services, std::move(respond));
         case Route::readyz: return get_readyz(services, std::move(respond));
         case Route::metrics: return get_metrics(services, std::move(respond));
         case Route::openapi: return get_openapi(std::move(respond));
         case Route::docs: return get_docs(std::move(respond));
+        case Route::widget_manifest: return respond(widget_manifest(request));
+        case Route::widget_file: return respond(widget_file(request, path[0], path[1]));
         default: return;
     }
 }
@@ -281,7 +292,9 @@ void Api::Impl::dispatch(Route route, Call call) {
         case Route::readyz:
         case Route::metrics:
         case Route::openapi:
-        case Route::docs: return;
+        case Route::docs:
+        case Route::widget_manifest:
+        case Route::widget_file: return;
     }
 }
 
@@ -311,7 +324,8 @@ void Api::handle(const net::Request& request, net::Respond respond) {
     const auto match = impl_->router.find(request.method, request.path, &allow);
     if (match.has_error()) return respond(route_error_response(match.error(), allow));
     const Route route = static_cast<Route>((*match).route);
-    if (is_public(route)) return impl_->public_route(route, std::move(respond));
+    if (is_public(route))
+        return impl_->public_route(route, request, (*match).parameters, std::move(respond));
     if (is_for_onlookers(route))
         return impl_->look(route, request, (*match).parameters, std::move(respond));
     auto registry = impl_->services.shard.registry();

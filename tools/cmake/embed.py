@@ -30,18 +30,20 @@ std::string_view {symbol}_file(std::string_view name);
 
 SOURCE = """#include "embed/{symbol}.hpp"
 
+#include <array>
+
 namespace embed {{
 namespace {{
 {arrays}
-const EmbeddedFile kFiles[] = {{
+const std::array<EmbeddedFile, {count}> kFiles{{{{
 {rows}
-}};
+}}}};
 }}  // namespace
 
 std::span<const EmbeddedFile> {symbol}() {{ return kFiles; }}
 
 std::string_view {symbol}_file(std::string_view name) {{
-    for (const EmbeddedFile& file : kFiles) {{
+    for (const EmbeddedFile& file : {symbol}()) {{
         if (file.name == name) return file.content;
     }}
     return {{}};
@@ -69,7 +71,8 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{symbol}.hpp").write_text(HEADER.format(symbol=symbol))
     (folder / f"{symbol}.cpp").write_text(
-        SOURCE.format(symbol=symbol, arrays="\n".join(arrays), rows="\n".join(rows)))
+        SOURCE.format(symbol=symbol, count=len(rows), arrays="\n".join(arrays),
+                      rows="\n".join(rows)))
     return 0
 
 
