@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A server of its own and a simulated shop, "Maison Laurier": orders, refunds, cancellations and
-redemptions of a few dozen members, drawn from a seed, with a live top ten in the terminal.
+redemptions of a few dozen members, drawn from a seed, with a live top ten in the terminal and the
+shop's page with a live board on another port.
 
 tools/demo builds the binary and runs this.
 """
@@ -21,11 +22,15 @@ import tempfile
 import time
 import urllib.parse
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+import demo_page
+import demo_replay
+from demo_paths import ROOT
+
 DOCUMENT = ROOT / "docs" / "examples" / "maison-laurier.json"
 PROGRAM = "maison-laurier"
 SOURCE = "//maison-laurier/prestashop"
 FIRST_PORT = 8080
+FIRST_PAGE_PORT = 8090
 HISTORY_DAYS = 6  # younger than the late window of seven days
 HISTORY_ORDERS = 320
 
@@ -57,11 +62,13 @@ def now():
 
 
 class Member:
-    def __init__(self, number, name, weight):
-        self.id = f"ml-{number:03}"
+    def __init__(self, id_, name, weight=1.0):
+        self.id = id_
         self.name = name
-        self.email = f"member{number:03}@example.com"
+        self.email = f"{id_}@example.com"
         self.weight = weight
+        # Every fifth has not agreed to be named: the board shows an initial.
+        self.is_shown = not id_.endswith(("0", "5"))
         self.available = 0
         self.pending = 0
 
@@ -74,14 +81,17 @@ class Order:
         self.left = dict(lines)  # line id → cents
 
 
+def all_names():
+    return [f"{first} {last[0]}." for first in FIRST_NAMES for last in LAST_NAMES]
+
+
 class Shop:
     """Draws what customers do; the same seed gives the same shop."""
 
     def __init__(self, seed, members=48):
         self.random = random.Random(seed)
-        names = [f"{first} {last[0]}." for first in FIRST_NAMES for last in LAST_NAMES]
-        chosen = self.random.sample(names, members)
-        self.members = [Member(number, name, self.random.paretovariate(1.4))
+        chosen = self.random.sample(all_names(), members)
+        self.members = [Member(f"ml-{number:03}", name, self.random.paretovariate(1.4))
                         for number, name in enumerate(chosen, 1)]
         self.by_id = {member.id: member for member in self.members}
         self.orders = []
@@ -98,11 +108,25 @@ class Shop:
         member = self.random.choices(self.members, [m.weight for m in self.members])[0]
         currency = self.random.choices(("EUR", "GBP", "CHF"), (90, 6, 4))[0]
         channel = self.random.choices(("web", "app", "store"), (55, 30, 15))[0]
-        lines, cents = [], {}
         size = self.random.choices((1, 2, 3, 4), (40, 30, 20, 10))[0]
-        basket = self.random.sample(PRODUCTS, size)
-        for index, (sku, _, price) in enumerate(basket, 1):
-            quantity = self.random.choices((1, 2, 3), (75, 20, 5))[0]
+        basket = [(*product, self.random.choices((1, 2, 3), (75, 20, 5))[0])
+                  for product in self.random.sample(PRODUCTS, size)]
+        return self._paid(member, currency, channel, basket, moment)
+
+    def buy_for(self, member_id, points, moment):
+        """This member buys in the store what earns at least so many points: one a euro there."""
+        wanted, basket = points * 100, []
+        for product in self.random.sample(PRODUCTS, len(PRODUCTS)):
+            left = wanted - sum(price * quantity for _, _, price, quantity in basket)
+            if left <= 0:
+                break
+            enough = left // product[2] + 1
+            basket.append((*product, min(enough, 2) if len(basket) < 3 else enough))
+        return self._paid(self.by_id[member_id], "EUR", "store", basket, moment)
+
+    def _paid(self, member, currency, channel, basket, moment):
+        lines, cents = [], {}
+        for index, (sku, _, price, quantity) in enumerate(basket, 1):
             cents[str(index)] = price * quantity
             lines.append({"line_id": str(index), "sku": sku, "quantity": quantity,
                           "amount": money(price * quantity)})
@@ -193,6 +217,7 @@ class Server:
 
 class Client:
     def __init__(self, port, key):
+        self.port = port
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
         self.key = key
         self.base = "/v1/programs/" + PROGRAM
@@ -217,12 +242,17 @@ class Demo:
         self.shop = shop
         self.news = []
         self.counts = {}
+        self.seq = 0
+        self.top = demo_page.TopTen(client)
 
     def create(self):
         self.client.call("PUT", "", json.loads(DOCUMENT.read_text()))
         for member in self.shop.members:
-            self.client.call("PUT", "/members/" + member.id,
-                             {"email": member.email, "name": member.name})
+            self.put_member(member)
+
+    def put_member(self, member):
+        self.client.call("PUT", "/members/" + member.id, {
+            "email": member.email, "name": member.name, "board": {"shown": member.is_shown}})
 
     def history(self):
         """A week of orders in one batch each day."""
@@ -236,12 +266,22 @@ class Demo:
                 self.take(item)
         for member in self.shop.members:
             self.refresh(member)
+        self.top.begin(self.shop.members)
 
     def live(self):
-        """One thing happens now."""
-        if self.shop.random.random() < 0.04:
-            return self.redeem()
-        event, line = self.shop.act(now())
+        """One thing happens now. When the top ten stood still, somebody close passes the one above,
+        so that there is something to see."""
+        near = self.top.pairs()[:3] if self.top.is_still() else []
+        if near:
+            points, member_id = self.shop.random.choice(near)
+            self.post(*self.shop.buy_for(member_id, points, now()))
+        elif self.shop.random.random() < 0.04:
+            self.redeem()
+        else:
+            self.post(*self.shop.act(now()))
+        self.top.look(self.seq)
+
+    def post(self, event, line):
         _, item = self.client.call("POST", "/events", event, "application/cloudevents+json")
         self.take(item)
         points = sum(award["amount"] for award in item.get("awards", []))
@@ -249,7 +289,6 @@ class Demo:
         member = self.shop.by_id.get(item.get("member"))
         if member:
             self.refresh(member)
-        return None
 
     def redeem(self):
         member = max(self.shop.random.sample(self.shop.members, 5), key=lambda m: m.available)
@@ -265,6 +304,7 @@ class Demo:
         if isinstance(status, int):
             status = "rejected"
         self.counts[status] = self.counts.get(status, 0) + 1
+        self.seq = max(self.seq, item.get("seq") or 0)
 
     def refresh(self, member):
         _, answer = self.client.call("GET", "/members/" + urllib.parse.quote(member.id))
@@ -285,8 +325,40 @@ class Demo:
             rows.append(f" {place:>2}  {member.name:<14}{member.available:>10,}"
                         f"{member.pending:>10,}")
         told = ", ".join(f"{count:,} {status}" for status, count in sorted(self.counts.items()))
-        return [*rows, "", f" {len(self.shop.members)} members, events: {told}", "",
+        return [*rows, "", f" {self.top.summary()}",
+                f" {len(self.shop.members)} members, events: {told}", "",
                 *(" " + line for line in self.news)]
+
+
+class Replay(Demo):
+    """Real orders from CSV files instead of drawn ones; nobody is helped along."""
+
+    def __init__(self, client, files):
+        super().__init__(client, demo_replay.RetailShop(files, all_names(), self.new_member))
+        self.ended = False
+
+    def new_member(self, customer, name):
+        member = Member(customer, name)
+        self.put_member(member)
+        return member
+
+    def history(self):
+        """The first hundred orders at once, so that there is a board."""
+        for _ in range(100):
+            self.next_order()
+        self.top.begin(self.shop.members)
+
+    def live(self):
+        self.next_order()
+        self.top.look(self.seq)
+
+    def next_order(self):
+        act = self.shop.act(stamp(now()))
+        if act is not None:
+            self.post(*act)
+        elif not self.ended:
+            self.ended = True
+            self.tell("that was the last order")
 
 
 def curl_lines(url, key_file, member):
@@ -302,18 +374,18 @@ def curl_lines(url, key_file, member):
             f"  curl -s {url}/metrics | grep guerdon_events"]
 
 
-def free_port():
-    for port in range(FIRST_PORT, FIRST_PORT + 100):
+def free_port(first):
+    for port in range(first, first + 100):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-        if port != FIRST_PORT:
-            print(f"port {FIRST_PORT} is taken, using {port}")
+        if port != first:
+            print(f"port {first} is taken, using {port}")
         return port
-    raise SystemExit(f"demo: no free port from {FIRST_PORT} to {FIRST_PORT + 99}")
+    raise SystemExit(f"demo: no free port from {first} to {first + 99}")
 
 
 def show(demo, first):
@@ -330,9 +402,31 @@ def show(demo, first):
     show.height = height
 
 
+def open_page(demo, url):
+    """The shop's page, or None for a binary without the widget."""
+    connection = http.client.HTTPConnection("127.0.0.1", demo.client.port, timeout=10)
+    connection.request("GET", "/widget/manifest.json")
+    has_widget = connection.getresponse().status == 200
+    connection.close()
+    if not has_widget:
+        print("no page: this binary was built without the widget", flush=True)
+        return None
+    places = [demo.top.members[row["id"]] for row in demo.client.call(
+        "GET", f"/boards/{demo_page.BOARD}?window={demo_page.WINDOW}&limit=50")[1]["rows"]
+        if row["id"] in demo.top.members]
+    # Just below the top ten, so that their own row is pinned under it; within; and far down.
+    chosen = [demo.shop.by_id[places[min(rank, len(places)) - 1]] for rank in (12, 3, 30)]
+    page = demo_page.Page(demo.client, url, PROGRAM, free_port(FIRST_PAGE_PORT),
+                          list(dict.fromkeys(chosen)))
+    print(f"page on {page.url} (French; English: {page.url}en), served from its own origin\n"
+          f"  who looks: {page.url}?as={chosen[0].id}, or ?as=guest; boards of the key: "
+          f"curl -s -H 'Authorization: Bearer {page.key}' "
+          f"{url}/v1/programs/{PROGRAM}/boards/{demo_page.BOARD}\n", flush=True)
+    return page
+
+
 def play(demo, options):
     until = time.monotonic() + options.seconds if options.seconds is not None else None
-    demo.history()
     show(demo, first=True)
     while not options.once and (until is None or time.monotonic() < until):
         demo.live()
@@ -346,11 +440,18 @@ def parse_arguments(arguments):
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--seconds", type=float, help="stop by itself after so long")
     parser.add_argument("--once", action="store_true", help="history and one top ten, then stop")
-    parser.add_argument("--rate", type=float, default=4, help="things a second (default: 4)")
+    parser.add_argument("--rate", type=float, help="things a second (default: 4; 20 of --replay)")
+    parser.add_argument("--replay", type=pathlib.Path, nargs="+", metavar="FILE",
+                        help="play the orders of these CSV files (UCI Online Retail) instead")
     parser.add_argument("--data", type=pathlib.Path, help="a new folder that is kept")
     options = parser.parse_args(arguments)
+    if options.rate is None:
+        options.rate = 20 if options.replay else 4
     if options.rate <= 0:
         parser.error("--rate must be positive")
+    for path in options.replay or []:
+        if not path.is_file():
+            parser.error(f"{path} is no file")
     if options.data and options.data.exists():
         parser.error(f"{options.data} exists; --data wants a new folder")
     return options
@@ -366,16 +467,20 @@ def main(arguments=None):
     signal.signal(signal.SIGHUP, interrupted)
     scratch = None if options.data else pathlib.Path(tempfile.mkdtemp(prefix="guerdon-demo-"))
     data = (options.data or scratch / "data").absolute()
-    server, status, demo = None, 0, None
+    server, status, demo, page = None, 0, None, None
     try:
-        server = Server(options.binary, data, free_port())
+        server = Server(options.binary, data, free_port(FIRST_PORT))
         server.await_ready()
         url = f"http://127.0.0.1:{server.port}"
         key_file = data / "admin.key"
         print(f"server on {url}, data in {data}")
-        demo = Demo(Client(server.port, key_file.read_text().strip()), Shop(options.seed))
+        client = Client(server.port, key_file.read_text().strip())
+        demo = (Replay(client, options.replay) if options.replay
+                else Demo(client, Shop(options.seed)))
         demo.create()
+        demo.history()
         print("\n".join(curl_lines(url, key_file, demo.shop.members[0].id)), "\n", flush=True)
+        page = open_page(demo, url)
         play(demo, options)
     except KeyboardInterrupt:
         print("\nstopping")
@@ -386,6 +491,8 @@ def main(arguments=None):
         if server is not None:
             for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(name, signal.SIG_IGN)
+            if page is not None:
+                page.stop()
             if server.stop() != 0:
                 print(f"demo: the server's exit status is {server.process.returncode}",
                       file=sys.stderr)

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The page of Maison Laurier, a shop that shows a board of Guerdon: its own port, so that origins,
-CORS and the content security policy are real. It also signs shopper tokens, as a shop's server does.
+CORS and the content security policy are real. It also signs shopper tokens, as a shop's server
+does.
 
     web/shop/serve.py --server http://127.0.0.1:8080 --key pk_test_… --program maison-laurier \
         --token-kid KID --token-secret-file FILE --members members.json --port 8090
@@ -28,7 +29,8 @@ MANIFEST = HERE.parent / "dist" / "manifest.json"
 TOKEN_LIFE = 900
 TYPES = {".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 GOODS = [  # drawing, French, English, detail in both, cents
-    ("figuier", "Bougie Figuier", "Fig candle", "190 g · cire végétale", "190 g · vegetable wax", 5800),
+    ("figuier", "Bougie Figuier", "Fig candle", "190 g · cire végétale", "190 g · vegetable wax",
+     5800),
     ("mimosa", "Diffuseur Mimosa", "Mimosa diffuser", "200 ml · rotin", "200 ml · rattan", 4200),
     ("galet", "Assiette Galet", "Pebble plate", "grès, 27 cm", "stoneware, 27 cm", 3400),
     ("carafe", "Carafe Terre cuite", "Terracotta carafe", "1,2 l · faite main",
@@ -37,7 +39,8 @@ GOODS = [  # drawing, French, English, detail in both, cents
 TEXTS = {
     "fr": {
         "news": "Vendredi de 16 h à 22 h : points doublés dans l’application",
-        "notice": "Annonce", "shelves": "Rayons", "candles": "Bougies", "scents": "Parfums d’intérieur",
+        "notice": "Annonce", "shelves": "Rayons", "candles": "Bougies",
+        "scents": "Parfums d’intérieur",
         "table": "Table", "collection": "Collection d’hiver", "title": "La lumière, lentement.",
         "lead": "Cires végétales coulées à Grasse, grès tourné à la main dans le Berry. "
                 "Des objets qui prennent leur temps.",
@@ -52,7 +55,8 @@ TEXTS = {
         "seen_as": "Démonstration\u00a0: regarder la boutique comme", "guest": "visiteur"},
     "en": {
         "news": "Friday from 4 to 10 pm: double points in the app",
-        "notice": "Announcement", "shelves": "Departments", "candles": "Candles", "scents": "Home scents",
+        "notice": "Announcement", "shelves": "Departments", "candles": "Candles",
+        "scents": "Home scents",
         "table": "Table", "collection": "Winter collection", "title": "Light, slowly.",
         "lead": "Vegetable waxes poured in Grasse, stoneware thrown by hand in Berry. "
                 "Things that take their time.",
@@ -101,11 +105,13 @@ def price(cents, lang):
 class Shop:
     """What the page is made of. `members` is a list of {"id", "name"}; the first is looked at."""
 
-    def __init__(self, server, key, program, board, members=(), kid=None, secret=None):
+    def __init__(self, server, key, program, board, members=(), kid=None, secret=None,
+                 window=""):
         self.server = server.rstrip("/")
         self.key = key
         self.program = program
         self.board = board
+        self.window = window  # empty: the board's first
         self.members = {member["id"]: member["name"] for member in members}
         self.kid = kid
         self.secret = secret
@@ -125,7 +131,8 @@ class Shop:
         values = {f"t_{name}": text for name, text in texts.items()}
         values.update(
             lang=lang, member=member, server=self.server, widget_path=self.widget["path"],
-            integrity=self.widget["integrity"], board=self.board, other_lang=other,
+            integrity=self.widget["integrity"], board=self.board,
+            window=self.window, other_lang=other,
             other_name=other.upper(), other_url=f"/{other}?as={member}",
             account=self.members.get(member, texts["guest"]).split(" ")[0])
         safe = {name: html.escape(value) for name, value in values.items()}
@@ -140,7 +147,8 @@ class Shop:
         name, detail = (french, detail_fr) if lang == "fr" else (english, detail_en)
         earn = TEXTS[lang]["earn"].format(n=cents // 100)
         return (f'<li><img src="/drawings/{drawing}.svg" width="320" height="380" alt="">'
-                f'<div class="line"><h3>{name}</h3><span class="price">{price(cents, lang)}</span></div>'
+                f'<div class="line"><h3>{name}</h3>'
+                f'<span class="price">{price(cents, lang)}</span></div>'
                 f'<p class="small">{detail}</p><p class="earn">{earn}</p></li>')
 
     @staticmethod
@@ -225,6 +233,7 @@ def main():
     parser.add_argument("--key", required=True, help="publishable key")
     parser.add_argument("--program", default="maison-laurier")
     parser.add_argument("--board", default="all")
+    parser.add_argument("--window", default="", help="default: the board's first")
     parser.add_argument("--members", type=pathlib.Path, help="JSON list of id and name")
     parser.add_argument("--token-kid")
     parser.add_argument("--token-secret-file", type=pathlib.Path)
@@ -233,7 +242,7 @@ def main():
     members = json.loads(options.members.read_text()) if options.members else []
     secret = options.token_secret_file.read_bytes() if options.token_secret_file else None
     shop = Shop(options.server, options.key, options.program, options.board, members,
-                options.token_kid, secret)
+                options.token_kid, secret, options.window)
     server = listen(shop, options.port)
     print(f"http://127.0.0.1:{server.server_address[1]}/", flush=True)
     try:

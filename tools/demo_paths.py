@@ -1,0 +1,5 @@
+"""Where the parts of the demo lie."""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
