@@ -133,7 +133,8 @@ public:
     ) {
         answer({}, false);
     }
-    /// Every channel of the program.
+    /// Every channel of the program in the order of its document: a board's own window comes
+    /// first. A channel may be listed a moment before it has a page.
     [[nodiscard]] virtual std::vector<ChannelKey> channels(ledger::ProgramId program) const = 0;
 };
 

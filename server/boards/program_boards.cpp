@@ -179,7 +179,9 @@ std::shared_ptr<const Page> ProgramBoards::make_page(
         page->rows.push_back(row_of(key, channel, series, row));
     const Page* before = channel.page.get();
     if (before == nullptr) {
-        page->version = 1;
+        // A channel may have had pages before, with another score; every change came with an entry,
+        // so this is above all of theirs.
+        page->version = as_of_.value + 1;
     } else {
         const bool same = before->window == page->window && before->total == page->total &&
                           before->rows == page->rows;

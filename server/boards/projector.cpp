@@ -1,5 +1,6 @@
 #include "server/boards/projector.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "ledger/entry_codec.hpp"
@@ -149,13 +150,19 @@ void Projector::activate(ledger::ProgramId id, std::uint32_t version) {
         );
     }
     program->use(*rule_set);
-    // Channels that are gone are found no more; new ones get their page with the next publication.
+    // Channels that are gone are found no more; new ones get their page with the next publication,
+    // and the others keep theirs, which may well not change then.
     const std::unique_lock lock(pages_mutex_);
-    std::erase_if(pages_, [id](const auto& page) { return page.first.program == id; });
+    std::vector<ChannelKey>& channels = channels_[id];
+    channels.clear();
     for (const rules::Board& board : (*rule_set)->boards()) {
         for (const rules::BoardWindow window : board.windows)
-            pages_[{id, board.id, window}] = nullptr;
+            channels.push_back({id, board.id, window});
     }
+    std::erase_if(pages_, [&](const auto& page) {
+        return page.first.program == id &&
+               std::ranges::find(channels, page.first) == channels.end();
+    });
 }
 
 std::optional<Faces::Opened> Projector::open_face(ledger::ProgramId program, ledger::Seq seq)
@@ -204,12 +211,9 @@ ledger::Seq Projector::as_of(ledger::ProgramId program) const {
 }
 
 std::vector<ChannelKey> Projector::channels(ledger::ProgramId program) const {
-    std::vector<ChannelKey> found;
     const std::shared_lock lock(pages_mutex_);
-    for (const auto& [key, page] : pages_) {
-        if (key.program == program) found.push_back(key);
-    }
-    return found;
+    const auto found = channels_.find(program);
+    return found == channels_.end() ? std::vector<ChannelKey>{} : found->second;
 }
 
 ProgramBoards* Projector::find(ledger::ProgramId program) {

@@ -118,6 +118,7 @@ private:
     mutable std::shared_mutex pages_mutex_;
     // Guarded by pages_mutex_.
     std::map<ChannelKey, std::shared_ptr<const Page>> pages_;
+    std::map<ledger::ProgramId, std::vector<ChannelKey>> channels_;  ///< in the document's order
     std::map<ledger::ProgramId, ledger::Seq> seen_;
 };
 

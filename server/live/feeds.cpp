@@ -40,6 +40,12 @@ Feeds::Look Feeds::look(const boards::ChannelKey& channel) const {
     return look;
 }
 
+bool Feeds::is_listed(const boards::ChannelKey& channel) const {
+    if (!boards_.ready()) return true;
+    const auto listed = boards_.channels(channel.program);
+    return std::find(listed.begin(), listed.end(), channel) != listed.end();
+}
+
 std::int64_t Feeds::viewers(const Channel& channel) const {
     std::int64_t sum = 0;
     for (const auto& state : channel) {
@@ -228,7 +234,7 @@ bool Feeds::sweep_one(State& state, std::int64_t watching, SteadyMs now) {
     if (state.resting) return true;
     const Look seen = look(state.feed->channel);
     if (!seen.page) {
-        if (!boards_.ready()) return true;
+        if (is_listed(state.feed->channel)) return true;
         Notice notice;
         notice.kind = Notice::Kind::over;
         notice.feed = state.feed;

@@ -104,6 +104,8 @@ private:
         ledger::Seq as_of;
     };
     [[nodiscard]] Look look(const boards::ChannelKey& channel) const;
+    /// The program has it, with or without a page.
+    [[nodiscard]] bool is_listed(const boards::ChannelKey& channel) const;
     [[nodiscard]] std::int64_t viewers(const Channel& channel) const;
     void wake(State& state, const Look& seen, SteadyMs now);
     void publish(State& state, const Look& seen, SteadyMs now);

@@ -364,7 +364,8 @@ Session::Outcome Session::subscribe(const Subscribe& sub) {
     if (joined == nullptr || joined->channel->feed->rows != sub.rows ||
         joined->channel->feed->channel != *key) {
         auto fresh = hub_.join(*this, *key, sub.rows, sub.channel);
-        if (!fresh) return Complaint::no_such_channel;
+        // The program has it, but it has no page yet.
+        if (!fresh) return Complaint::not_ready;
         if (joined != nullptr) drop(*joined);
         joined = fresh.get();
         subscriptions_.push_back(std::move(fresh));

@@ -300,3 +300,26 @@ TEST_CASE("projector: a row id differs from board to board and stays the same", 
     const Outcome last = folder.pay({"o1", "anna"});
     CHECK(boards.page(last.seq)->rows[0].id == id);
 }
+
+TEST_CASE("projector: an activated document keeps the pages and orders the channels", "[boards]") {
+    EngineFolder folder;
+    start_shop(folder);
+    Following boards(folder);
+    Outcome last = folder.pay({"o1", "anna", {5'000}});
+    const auto before = boards.page(last.seq);
+    std::string changed = kBoards;
+    changed.replace(changed.find("\"UTC\""), 5, "\"Europe/Paris\"");
+    folder.put_program("shop", changed);
+    last = folder.pay({"o2", "bert", {0}});
+    // Nothing of the board has changed: the page is the same, and there.
+    const auto after = boards.page(last.seq);
+    REQUIRE(after);
+    CHECK(after->version >= before->version);
+    CHECK(scores(*after)[0] == scores(*before)[0]);
+    const ledger::ProgramId program = folder.program("shop")->id;
+    CHECK(
+        (*boards).channels(program) == std::vector<ChannelKey>{
+                                           {program, "top", BoardWindow::month},
+                                           {program, "top", BoardWindow::all}}
+    );
+}

@@ -36,7 +36,7 @@ bool ModelBoards::ready() const {
 std::shared_ptr<const Page> ModelBoards::page(const ChannelKey& channel) const {
     const std::lock_guard lock(mutex_);
     const auto found = models_.find(channel);
-    if (found == models_.end() || !ready_) return nullptr;
+    if (found == models_.end() || !ready_ || hidden_) return nullptr;
     const Model& model = found->second;
     if (!model.page) {
         auto page = std::make_shared<Page>();
@@ -297,6 +297,11 @@ void ModelBoards::restart() {
         touch(model);
         changed_pages_.insert(key);
     }
+}
+
+void ModelBoards::hide_pages(bool hidden) {
+    const std::lock_guard lock(mutex_);
+    hidden_ = hidden;
 }
 
 void ModelBoards::commit() {

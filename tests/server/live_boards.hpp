@@ -58,6 +58,8 @@ public:
     /// The window ends: the next one is empty.
     void turn(const std::string& board, BoardWindow window, const std::string& next_id);
     void set_ready(bool is_ready);
+    /// Channels stay listed but have no page, as just after a document was activated.
+    void hide_pages(bool hidden);
     /// Versions of pages start again, as after a restart.
     void restart();
     void commit();
@@ -109,6 +111,7 @@ private:
     std::uint64_t seq_ = 1;
     std::uint64_t versions_ = 1;
     bool ready_ = true;
+    bool hidden_ = false;
     std::size_t questions_ = 0;
     Listener listener_;
 };

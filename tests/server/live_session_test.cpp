@@ -436,6 +436,22 @@ TEST_CASE("live: a board that leaves the program ends its channels with 105", "[
     CHECK(link.last("/sub").boolean("/sub/recovered") == false);
 }
 
+TEST_CASE("live: a board that has no page yet is not over", "[live]") {
+    Shop shop;
+    TestLink& joined = shop.guest(R"([{"ch":"b:week"}])");
+    shop.boards.hide_pages(true);
+    shop.advance(1'000);
+    CHECK(joined.all("/err").empty());
+    TestLink& early = shop.guest(R"([{"ch":"b:month"}])");
+    CHECK(early.last("/connect").number("/connect/subs/0/err/code") == 106);
+    shop.boards.hide_pages(false);
+    shop.add(3, 1);
+    CHECK(joined.all("/d").size() == 1);
+    early.send(sub(R"("ch":"b:month")"));
+    shop.pump();
+    CHECK(early.all("/snap").size() == 1);
+}
+
 TEST_CASE("live: connect answers each channel in its order", "[live]") {
     Shop shop;
     TestLink& link =
