@@ -57,7 +57,7 @@ class EndpointTest(support.ServerTest):
 
     def test_what_is_not_built_is_not_found_and_not_documented(self):
         program = self.server.program()
-        for path in ("/boards", "/rewards", "/reports/liability", "/feed"):
+        for path in ("/leagues", "/rewards", "/reports/liability", "/feed"):
             with self.subTest(path):
                 self.assert_problem(program.get(path), 404, "not_found")
                 self.assertIsNone(self.server.openapi().find("GET", program.base + path))

@@ -44,16 +44,17 @@ TEST_CASE("faces: later entries change what earlier ones said", "[boards]") {
     });
     const MemberId ana{7};
     CHECK_FALSE(faces.note(ana, Seq{1}));
-    CHECK(faces.name_of(ana) == "A.");
-    CHECK(faces.name_of(ana) == "A.");
+    CHECK(faces.face_of(ana).name == "A.");
+    CHECK(faces.face_of(ana).name == "A.");
     CHECK(opened == 1);
     CHECK(faces.note(ana, Seq{5}));
-    CHECK(faces.name_of(ana) == "Ana K.");
+    CHECK(faces.face_of(ana).name == "Ana K.");
     CHECK(faces.note(ana, Seq{9}));
-    CHECK(faces.name_of(ana) == "Queen");
+    CHECK(faces.face_of(ana).name == "Queen");
+    CHECK(faces.face_of(ana).shown);
     // Erased: nothing can be opened any more.
     entries.clear();
     CHECK(faces.note(ana, Seq{11}));
-    CHECK(faces.name_of(ana).empty());
-    CHECK(faces.name_of(MemberId{1'000}).empty());
+    CHECK(faces.face_of(ana).name.empty());
+    CHECK(faces.face_of(MemberId{1'000}).name.empty());
 }

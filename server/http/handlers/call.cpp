@@ -24,16 +24,20 @@ void submit_job(engine::Shard& shard, std::unique_ptr<Job> job) {
     }
 }
 
-/// Submits again until the read sees `min_seq` or the time is up.
+using Finish = net::UniqueFunction<void(std::unique_ptr<HttpRead>)>;
+
+/// Submits again until the read sees `min_seq` or the time is up. `finish` may be empty.
 void wait_for_seq(
     Services& services,
     std::unique_ptr<HttpRead> job,
+    std::shared_ptr<Finish> finish,
     std::uint64_t min_seq,
     ledger::Timestamp deadline
 ) {
     Services parts = services;
-    job->finish = [parts, min_seq, deadline](std::unique_ptr<HttpRead> done) mutable {
+    job->finish = [parts, finish, min_seq, deadline](std::unique_ptr<HttpRead> done) mutable {
         if (done->as_of.value >= min_seq) {
+            if (*finish) return (*finish)(std::move(done));
             net::Response response = done->render(*done);
             done->respond(std::move(response));
             return;
@@ -44,8 +48,8 @@ void wait_for_seq(
             )));
             return;
         }
-        auto again = [parts, min_seq, deadline, owned = std::move(done)]() mutable {
-            wait_for_seq(parts, std::move(owned), min_seq, deadline);
+        auto again = [parts, finish, min_seq, deadline, owned = std::move(done)]() mutable {
+            wait_for_seq(parts, std::move(owned), std::move(finish), min_seq, deadline);
         };
         // A refused work item drops the job, and with it the answer becomes 500; the pool's bound
         // makes that an overload.
@@ -90,8 +94,13 @@ void submit_read(Services& services, Call& call, std::unique_ptr<HttpRead> job) 
     if (min_seq.has_error()) return call.refuse(min_seq.error());
     job->respond = std::move(call.respond);
     if (*min_seq == 0) return services.submit(std::move(job));
+    auto finish = std::make_shared<Finish>(std::move(job->finish));
     wait_for_seq(
-        services, std::move(job), *min_seq, services.options.clock->monotonic() + kVisibleWait
+        services,
+        std::move(job),
+        std::move(finish),
+        *min_seq,
+        services.options.clock->monotonic() + kVisibleWait
     );
 }
 
