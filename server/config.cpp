@@ -358,8 +358,8 @@ ledger::Result<void> read_environment(const Environment& environment, Settings& 
         if (variable == kTestDataVariable || variable == kSeedVariable) continue;
         if (variable == kConfigVariable) continue;
         const auto option =
-            std::find_if(options().begin(), options().end(), [&name = variable](const Option& each) {
-                return environment_name(each.name) == name;
+            std::find_if(options().begin(), options().end(), [&name = variable](const Option& o) {
+                return environment_name(o.name) == name;
             });
         if (option == options().end()) return refused(variable, "is not a known variable");
         settings[std::string(option->name)] = {text, variable};

@@ -77,7 +77,8 @@ class RowsTest(BoardTest):
         self.assertEqual([row["place"] for row in rows], [1, 2, 2, 4])
 
     def test_pages_follow_each_other_without_gap_or_repeat(self):
-        self.seq = self.program.batch([order(f"m{i}", f"{i + 1}.00") for i in range(120)])[-1]["seq"]
+        answers = self.program.batch([order(f"m{i}", f"{i + 1}.00") for i in range(120)])
+        self.seq = answers[-1]["seq"]
         seen, after = [], 0
         while after is not None:
             page = self.page(limit=50, after_rank=after)
@@ -92,7 +93,8 @@ class RowsTest(BoardTest):
     def test_names_are_those_that_members_agreed_to(self):
         self.post(order({"id": "anna", "name": "Anna Keller"}, "9.00"))
         self.assertEqual(self.page()["rows"][0]["name"], "A.")
-        for board, name in (({"shown": True}, "Anna K."), ({"shown": True, "name": "Queen"}, "Queen"),
+        for board, name in (({"shown": True}, "Anna K."),
+                            ({"shown": True, "name": "Queen"}, "Queen"),
                             ({"shown": False}, "A.")):
             put = self.program.request("PUT", "/members/anna", {"board": board})
             self.assertEqual(put.status, 200, put)
