@@ -25,9 +25,9 @@ export const manifest = JSON.parse(readFileSync(`${dist}/manifest.json`, "utf8")
 export const key = "pk_test_model";
 export const widgetPath: string = manifest.path;
 
-function listen(server: Server, port = 0): Promise<number> {
+function listen(server: Server): Promise<number> {
   return new Promise((resolve) =>
-    server.listen(port, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)),
+    server.listen(0, "127.0.0.1", () => resolve((server.address() as AddressInfo).port)),
   );
 }
 
@@ -147,15 +147,9 @@ export class Stage {
     response.end(body ?? "");
   });
 
-  /** With `server`, pages use that one; its port in the shop's policy and address. */
-  constructor(
-    readonly server?: string,
-    readonly wantedPort = 0,
-  ) {}
-
   /** Where the boards and the widget are. */
   get url(): string {
-    return this.server ?? this.api.url;
+    return this.api.url;
   }
 
   get origin(): string {
@@ -178,7 +172,7 @@ export class Stage {
   async start(): Promise<void> {
     mkdirSync(screenshots, { recursive: true });
     await this.api.start();
-    this.port = await listen(this.#shop, this.wantedPort);
+    this.port = await listen(this.#shop);
     this.api.origins = [this.origin];
     this.#browser = await chromium.launch({
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
