@@ -7,6 +7,7 @@ All exchanges of the other suites are checked against the document as well (supp
 import re
 
 import codes_test
+import shopper
 import support
 from support import NDJSON, order
 
@@ -45,6 +46,10 @@ class OpenApiTest(support.ServerTest):
         program.request("POST", "/keys", {"kind": "publishable", "origins": [shop]})
         for path in ("/boards", "/boards/all", "/me"):
             program.request("OPTIONS", path, headers={"Origin": shop})
+        signing = program.request("POST", "/keys", {"kind": "shopper", "algorithm": "HS256"}).json
+        anna = program.with_key(shopper.hs256_token(signing, shopper.claims(program.name, "2")))
+        for path in ("/boards", "/boards/all", "/me"):
+            self.assertEqual(anna.get(path).status, 200, path)
         for path in ("/v1/programs", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs"):
             answer = client.get(path)
             self.assertEqual(answer.status, 200, path)
