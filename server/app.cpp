@@ -21,6 +21,7 @@
 #include "server/http/live_doorman.hpp"
 #include "server/live/live.hpp"
 #include "server/net/server.hpp"
+#include "server/ops/board_metrics.hpp"
 #include "server/ops/engine_metrics.hpp"
 #include "server/ops/health.hpp"
 #include "server/ops/log.hpp"
@@ -132,6 +133,7 @@ private:
     std::unique_ptr<http::LiveDoorman> doorman_;
     std::unique_ptr<live::Live> live_;
     std::unique_ptr<ops::EngineMetrics> metrics_;
+    std::unique_ptr<ops::BoardMetrics> board_metrics_;
     std::unique_ptr<http::Api> api_;
     std::unique_ptr<net::Server> net_;  ///< last: its threads use all of the above
     bool stopped_ = false;
@@ -216,13 +218,14 @@ ledger::Result<void> App::open_api() {
         [this] { return net_->stats(); },
         ops::EngineMetrics::Build{build_.version, build_.commit}
     );
+    board_metrics_ = std::make_unique<ops::BoardMetrics>(*projector_, *live_);
     http::Api::Options options;
     options.body_bytes_max = config_.body_bytes_max;
     options.batch_body_bytes_max = config_.batch_body_bytes_max;
     options.batch_events_max = config_.batch_events_max;
     options.json_depth_max = config_.json_depth_max;
     options.health = &health_;
-    options.metrics_text = [this] { return metrics_->text(); };
+    options.metrics_text = [this] { return metrics_->text() + board_metrics_->text(); };
     options.clock = &clock_;
     options.boards = projector_.get();
     options.live = live_.get();
