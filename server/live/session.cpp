@@ -16,8 +16,8 @@ constexpr std::uint64_t kExactRanks = 100;
 constexpr SteadyMs kMeHeartbeatMs = 10'000;
 
 const Bytes& ping_bytes() {
-    static const Bytes bytes = make_bytes("{}");
-    return bytes;
+    static const Bytes kBytes = make_bytes("{}");
+    return kBytes;
 }
 
 /// What a reader of the screen would notice.
@@ -307,7 +307,7 @@ void Session::obey_around(std::uint32_t id, const Around& around) {
         around.k,
         2 * around.k + 1,
         later([id, channel = around.channel, k = around.k](
-                  Session& session, std::optional<boards::Slice> slice
+                  Session& session, const std::optional<boards::Slice>& slice
               ) { session.on_around(id, channel, k, slice); })
     );
 }

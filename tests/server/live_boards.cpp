@@ -190,7 +190,7 @@ std::vector<ModelBoards::ChannelKey> ModelBoards::channels(ledger::ProgramId pro
 
 // ---- what the test does ----
 
-void ModelBoards::add_board(const std::string& board, std::vector<BoardWindow> windows) {
+void ModelBoards::add_board(const std::string& board, const std::vector<BoardWindow>& windows) {
     const std::lock_guard lock(mutex_);
     for (const BoardWindow window : windows) {
         const ChannelKey key{kShop, board, window};

@@ -46,7 +46,7 @@ public:
     [[nodiscard]] std::vector<ChannelKey> channels(ledger::ProgramId program) const override;
 
     // What the test does. Nothing is told to the listener before `commit`.
-    void add_board(const std::string& board, std::vector<BoardWindow> windows);
+    void add_board(const std::string& board, const std::vector<BoardWindow>& windows);
     void remove_board(const std::string& board);
     /// Into every window of the board.
     void add(const std::string& board, std::uint64_t member, std::int64_t points);

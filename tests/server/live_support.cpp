@@ -229,7 +229,7 @@ std::int64_t TestLink::bye() const {
 
 // ---- Stage ----
 
-Stage::Stage(Options options) : census(options.limits) {
+Stage::Stage(const Options& options) : census(options.limits) {
     boards.listen([this](const server::boards::Boards::Changes& changes) {
         changed_pages_.insert(changed_pages_.end(), changes.pages.begin(), changes.pages.end());
         changed_members_.insert(

@@ -131,7 +131,7 @@ public:
         server::live::Census::Limits limits;
         std::string incarnation = "k3x9";
     };
-    explicit Stage(Options options);
+    explicit Stage(const Options& options);
     Stage() : Stage(Options{}) {}
     ~Stage();
 

@@ -14,15 +14,15 @@ using namespace server::live;
 namespace {
 
 struct Alarm final : Wheel::Entry {
-    explicit Alarm(Wheel& wheel) : wheel_(wheel) {}
+    explicit Alarm(Wheel& its_wheel) : wheel(its_wheel) {}
     void on_time(SteadyMs now) override {
         if (now >= wanted) {
             rang_at = now;
         } else {
-            wheel_.schedule(*this, wanted);
+            wheel.schedule(*this, wanted);
         }
     }
-    Wheel& wheel_;
+    Wheel& wheel;
     SteadyMs wanted = 0;
     SteadyMs rang_at = -1;
 };
