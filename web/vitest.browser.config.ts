@@ -5,6 +5,7 @@ import { defineConfig } from "vitest/config";
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 
 export default defineConfig({
+  cacheDir: here("node_modules/.vite"),
   resolve: {
     alias: {
       "playwright-core": here("node_modules/playwright-core/index.mjs"),

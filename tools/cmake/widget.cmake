@@ -27,8 +27,8 @@ function(guerdon_embed_widget target)
         endforeach()
         message(STATUS "widget: ${version}, from ${GUERDON_WEB_DIST}")
     else()
-        message(STATUS "widget: none (no manifest.json in ${GUERDON_WEB_DIST}), /widget will answer "
-            "404; npm --prefix web ci && npm --prefix web run build makes one")
+        message(STATUS "widget: none (no manifest.json in ${GUERDON_WEB_DIST}), /widget will "
+            "answer 404; npm --prefix web ci && npm --prefix web run build makes one")
     endif()
     guerdon_embed(${target} widget_files ${manifest} ${files})
     set(table ${PROJECT_BINARY_DIR}/generated/embed/widget_table.hpp)
