@@ -201,6 +201,7 @@ ledger::Result<void> App::open_api() {
     doorman_ = std::make_unique<http::LiveDoorman>(*shard_, clock_);
     live::Live::Options push;
     push.drain_spread = config_.drain_timeout / 2;
+    push.upgrades_per_second = std::size_t{4'000} * config_.effective_io_threads();
     live_ = std::make_unique<live::Live>(
         push, *projector_, *doorman_, http::member_balances(*shard_, *projector_), clock_
     );

@@ -127,12 +127,10 @@ public:
     ) = 0;
     /// How a member appears to others; `shown`: they agreed to be.
     virtual void face(
-        ledger::ProgramId /*program*/,
-        ledger::MemberId /*member*/,
+        ledger::ProgramId program,
+        ledger::MemberId member,
         std::function<void(std::string name, bool shown)> answer
-    ) {
-        answer({}, false);
-    }
+    ) = 0;
     /// Every channel of the program in the order of its document: a board's own window comes
     /// first. A channel may be listed a moment before it has a page.
     [[nodiscard]] virtual std::vector<ChannelKey> channels(ledger::ProgramId program) const = 0;

@@ -43,6 +43,11 @@ public:
         ledger::MemberId member,
         std::function<void(std::vector<std::optional<server::boards::Standing>>)> answer
     ) override;
+    void face(
+        ledger::ProgramId program,
+        ledger::MemberId member,
+        std::function<void(std::string name, bool shown)> answer
+    ) override;
     [[nodiscard]] std::vector<ChannelKey> channels(ledger::ProgramId program) const override;
 
     // What the test does. Nothing is told to the listener before `commit`.

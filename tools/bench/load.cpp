@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <ctime>
 #include <deque>
 #include <memory>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -299,6 +301,13 @@ void Loader::receive(Connection& connection) {
 }
 
 void Loader::finish(Connection& connection, Reply const& reply) {
+    if (reply.status == 503 && options_.patient) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        connection.sent = 0;
+        connection.received_bytes = 0;
+        send_some(connection);
+        return;
+    }
     auto const applied = reply.status == 200 ? count_of(reply.body, kApplied) : 0;
     if (applied != options_.batch) {
         result_.failure = "answer " + std::to_string(reply.status) + ", " +

@@ -24,6 +24,9 @@ struct LoadOptions {
     EventTemplate::Identity identity = EventTemplate::Identity::id_only;
     OnDisconnect on_disconnect =
         OnDisconnect::fail;  ///< `finish`: the server is meant to be killed
+    /// Sends again what was answered 503, a moment later, as a patient caller does. For filling a
+    /// folder; a measurement must not hide it.
+    bool patient = false;
     double requests_per_s =
         0;                 ///< 0: closed loop. Else open loop, corrected for coordinated omission.
     double warm_up_s = 2;  ///< sent but not measured

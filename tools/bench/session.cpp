@@ -89,6 +89,7 @@ void Session::fill(std::uint64_t members, std::uint64_t entries) {
     load.events_max = std::max(members, entries);
     load.warm_up_s = 0;
     load.measured_s = 3600;
+    load.patient = true;
     run(load);
 }
 

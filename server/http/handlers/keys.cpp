@@ -5,6 +5,7 @@
 #include "server/http/handlers/call.hpp"
 #include "server/http/request_json.hpp"
 #include "server/http/token_signature.hpp"
+#include "server/live/live.hpp"
 
 namespace server::http {
 
@@ -260,9 +261,11 @@ void delete_key(Services& services, Call call) {
     command.every_program = call.caller.program == ledger::kSystemProgram;
     job->commands.emplace_back(command);
     job->respond = std::move(call.respond);
-    job->render = [](HttpWrite& done) {
+    job->render = [id = *id, live = services.options.live](HttpWrite& done) {
         const engine::Outcome& outcome = done.outcomes[0];
         if (outcome.status == engine::Status::refused) return error_response(outcome.error);
+        // Who came with it leaves, also from a socket that is open.
+        if (live != nullptr) live->revoke_key(std::to_string(id));
         net::Response response;
         JsonWriter json(response.body);
         json.begin_object().field("revoked", true).end_object();
