@@ -325,7 +325,8 @@ class Demo:
             rows.append(f" {place:>2}  {member.name:<14}{member.available:>10,}"
                         f"{member.pending:>10,}")
         told = ", ".join(f"{count:,} {status}" for status, count in sorted(self.counts.items()))
-        return [*rows, "", f" {self.top.summary()}",
+        moved = [f" {self.top.summary()}"] if self.top.moves else []
+        return [*rows, "", *moved,
                 f" {len(self.shop.members)} members, events: {told}", "",
                 *(" " + line for line in self.news)]
 
@@ -418,10 +419,9 @@ def open_page(demo, url):
     chosen = [demo.shop.by_id[places[min(rank, len(places)) - 1]] for rank in (12, 3, 30)]
     page = demo_page.Page(demo.client, url, PROGRAM, free_port(FIRST_PAGE_PORT),
                           list(dict.fromkeys(chosen)))
-    print(f"page on {page.url} (French; English: {page.url}en), served from its own origin\n"
-          f"  who looks: {page.url}?as={chosen[0].id}, or ?as=guest; boards of the key: "
-          f"curl -s -H 'Authorization: Bearer {page.key}' "
-          f"{url}/v1/programs/{PROGRAM}/boards/{demo_page.BOARD}\n", flush=True)
+    boards = f"{url}/v1/programs/{PROGRAM}/boards/{demo_page.BOARD}"
+    print(f"page on {page.url} (English: {page.url}en), an origin of its own: open it and look\n"
+          f"  curl -s -H 'Authorization: Bearer {page.key}' {boards}\n", flush=True)
     return page
 
 

@@ -17,7 +17,7 @@ prepare_node() {
     node_is_new_enough && return 0
     export PATH="$folder/node_modules/node/bin:$PATH"
     node_is_new_enough && return 0
-    install_missing node || return 1
+    command -v npm >/dev/null || install_missing node || return 1
     say "fetching Node 22 into build/node"
     mkdir -p "$folder"
     if ! npm install --prefix "$folder" --no-save --no-audit --no-fund node@22 \
