@@ -418,7 +418,7 @@ def open_page(demo, url):
     # Just below the top ten, so that their own row is pinned under it; within; and far down.
     ranked = [demo.shop.by_id[place] for place in places]
     chosen = [next((member for member in ranked[rank - 1:] if member.is_shown), ranked[-1])
-              for rank in (12, 3, 30)]
+              for rank in (12, 3, 30)] if ranked else []
     page = demo_page.Page(demo.client, url, PROGRAM, free_port(FIRST_PAGE_PORT),
                           list(dict.fromkeys(chosen)))
     boards = f"{url}/v1/programs/{PROGRAM}/boards/{demo_page.BOARD}"
