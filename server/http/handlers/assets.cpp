@@ -76,6 +76,7 @@ std::string tag_with(std::string_view tag, std::string_view suffix) {
 
 std::vector<Asset> read_files() {
     std::vector<Asset> assets;
+    assets.reserve(embed::kWidgetTable.size());
     for (const embed::WidgetFile& file : embed::kWidgetTable) {
         assets.push_back(
             {file.path,
