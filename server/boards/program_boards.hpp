@@ -47,6 +47,8 @@ public:
     [[nodiscard]] std::vector<std::pair<ChannelKey, std::shared_ptr<const Page>>> publish();
     /// Members whose score or balance may have changed since the last call.
     [[nodiscard]] std::vector<ledger::MemberId> take_members();
+    /// Nobody was told of them, and nobody will be.
+    void forget_members() { members_.clear(); }
 
     [[nodiscard]] std::optional<Slice> rows(
         const ChannelKey& key, std::uint64_t after_rank, std::size_t limit

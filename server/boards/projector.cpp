@@ -54,6 +54,10 @@ void Projector::run() {
     while (true) {
         if (!read_groups()) return;
         answer_questions();
+        if (!ready()) {
+            for (auto& [id, program] : programs_)
+                program->forget_members();
+        }
         const bool behind = options_.log->durable_group() >= next_;
         bool dirty = false;
         for (auto& [id, program] : programs_) {

@@ -61,6 +61,13 @@ ledger::Error no_board() {
     return ledger::make_error(ErrorCode::not_found, "There is no such board or window.");
 }
 
+/// The document has it, the boards do not yet: it was declared a moment ago.
+ledger::Error not_counted_yet() {
+    return ledger::make_error(
+        ErrorCode::not_ready, "The board is being counted; try again in a moment."
+    );
+}
+
 ledger::Result<ChannelKey> channel_of(const Call& call, const rules::RuleSet& rule_set) {
     const auto boards = rule_set.boards();
     const auto board = std::ranges::find(boards, call.path[1], &rules::Board::id);
@@ -149,7 +156,7 @@ void answer_slice(
     const Look& look,
     std::optional<boards::Slice> slice
 ) {
-    if (!slice) return (*respond)(error_response(no_board()));
+    if (!slice) return (*respond)(error_response(not_counted_yet()));
     (*respond)(render(
         look, {std::move(slice->window), slice->total, slice->as_of, std::move(slice->rows), {}, 0}
     ));
@@ -171,7 +178,7 @@ void fetch(Services& services, Look look, net::Respond respond) {
     if (!look.paged && is_feed_size(look.limit) && services.options.live != nullptr) {
         const auto reading =
             services.options.live->read(look.channel, look.limit, ledger::Seq{look.min_seq});
-        if (!reading) return (*reply)(error_response(no_board()));
+        if (!reading) return (*reply)(error_response(not_counted_yet()));
         const boards::Page& page = reading->publication->page();
         Found found{
             page.window,
