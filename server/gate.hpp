@@ -24,9 +24,8 @@ public:
     void handle(const net::Request& request, net::Respond respond) override;
     std::shared_ptr<net::BodyStream> open_stream(const net::RequestHead& head, net::Respond respond)
         override;
-    void upgrade(
-        const net::RequestHead& head, std::unique_ptr<net::UpgradedConnection> connection
-    ) override;
+    void upgrade(const net::RequestHead& head, std::unique_ptr<net::UpgradedConnection> connection)
+        override;
 
 private:
     [[nodiscard]] net::Handler* api() const { return api_.load(std::memory_order_acquire); }

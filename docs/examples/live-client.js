@@ -1,6 +1,6 @@
 /**
  * A client of docs/live.md in plain JavaScript, for pages and for Node.
- *     const live = new LiveClient("https://GUERDON", { key: "pk_live_…" }, (channel, state) => …);
+ *     const live = new LiveClient("https://GUERDON", { key: "pk_…" }, (channel, state) => …);
  *     live.follow("b:week", 10);   // close() when the page is hidden, open() when it is seen again
  * Options: `key`, `token` (a function that gets a shopper token), `Socket` (where there is no WebSocket). `state` of a board is
  * {rows: [{rank, id, score, place, name, from}], total, win, asOf}, of "me" what `me` holds, and {error: code} when it is over.

@@ -1,5 +1,7 @@
 #include "server/boards/faces.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 namespace server::boards {
@@ -19,18 +21,41 @@ std::string_view first_character(std::string_view text) {
     return text.empty() ? text : text.substr(0, sequence_length(text[0]));
 }
 
-/// Characters that would let a name reorder or hide what stands beside it: controls, and the marks
-/// and isolates of Unicode's bidirectional algorithm (U+200E, U+200F, U+202A–E, U+2066–9).
+std::uint32_t code_point(std::string_view character) {
+    const auto lead = static_cast<unsigned char>(character[0]);
+    std::uint32_t code = character.size() == 1   ? lead
+                         : character.size() == 2 ? lead & 0x1fU
+                         : character.size() == 3 ? lead & 0x0fU
+                                                 : lead & 0x07U;
+    for (const char c : character.substr(1))
+        code = code << 6 | (static_cast<unsigned char>(c) & 0x3fU);
+    return code;
+}
+
+/// Characters that would let a name reorder, break or hide what stands beside it: controls, line
+/// ends, the marks and isolates of Unicode's bidirectional algorithm, and what has no width (but
+/// for the joiners, which scripts need).
 bool is_disruptive(std::string_view character) {
-    if (character.size() == 1) {
-        const auto byte = static_cast<unsigned char>(character[0]);
-        return byte < 0x20 || byte == 0x7f;
-    }
-    if (character.size() != 3 || character[0] != '\xe2') return false;
-    const auto middle = static_cast<unsigned char>(character[1]);
-    const auto last = static_cast<unsigned char>(character[2]);
-    if (middle == 0x80) return last == 0x8e || last == 0x8f || (last >= 0xaa && last <= 0xae);
-    return middle == 0x81 && last >= 0xa6 && last <= 0xa9;
+    struct Range {
+        std::uint32_t first, last;
+    };
+    static constexpr Range kRanges[] = {
+        {0x00, 0x1f},
+        {0x7f, 0x9f},
+        {0xad, 0xad},
+        {0x61c, 0x61c},
+        {0x180e, 0x180e},
+        {0x200b, 0x200b},
+        {0x200e, 0x200f},
+        {0x2028, 0x202e},
+        {0x2060, 0x2064},
+        {0x2066, 0x206f},
+        {0xfeff, 0xfeff},
+        {0xfff9, 0xfffb}};
+    const std::uint32_t code = code_point(character);
+    return std::ranges::any_of(kRanges, [code](const Range& range) {
+        return code >= range.first && code <= range.last;
+    });
 }
 
 std::string clean(std::string_view text) {

@@ -107,7 +107,10 @@ void ProgramBoards::begin_day_if_due(ledger::Timestamp at) {
 }
 
 void ProgramBoards::pass_time(ledger::Timestamp now) {
-    begin_day_if_due(now);
+    // An entry recorded just before midnight may become durable after it. A sync that takes longer
+    // than this ends the process.
+    constexpr ledger::Timestamp kSettles = 31 * ledger::kMicrosPerSecond;
+    begin_day_if_due(now - kSettles);
 }
 
 ledger::Result<void> ProgramBoards::apply(ledger::Seq seq, std::string_view bytes) {
@@ -135,7 +138,8 @@ ledger::Result<void> ProgramBoards::apply(ledger::Seq seq, std::string_view byte
 }
 
 bool ProgramBoards::dirty() const {
-    return !members_.empty() ||
+    // An entry that moves nothing is told too: somebody may wait for `as_of`.
+    return as_of_ != told_ || !members_.empty() ||
            std::ranges::any_of(channels_, [](const auto& c) { return c.second.dirty; }) ||
            std::ranges::any_of(series_, [](const auto& s) { return s.second.dirty; });
 }
@@ -178,15 +182,10 @@ std::shared_ptr<const Page> ProgramBoards::make_page(
     for (const ledger::boards::Row& row : series.board().top(kPageRows, nobody()))
         page->rows.push_back(row_of(key, channel, series, row));
     const Page* before = channel.page.get();
-    if (before == nullptr) {
-        // A channel may have had pages before, with another score; every change came with an entry,
-        // so this is above all of theirs.
-        page->version = as_of_.value + 1;
-    } else {
-        const bool same = before->window == page->window && before->total == page->total &&
-                          before->rows == page->rows;
-        page->version = before->version + (same ? 0 : 1);
-    }
+    const bool same = before != nullptr && before->window == page->window &&
+                      before->total == page->total && before->rows == page->rows;
+    // One count for all channels: one that comes again, with another score, never repeats a number.
+    page->version = same ? before->version : ++versions_;
     return page;
 }
 
@@ -203,6 +202,7 @@ std::vector<std::pair<ChannelKey, std::shared_ptr<const Page>>> ProgramBoards::p
     }
     for (auto& [key, series] : series_)
         series.dirty = false;
+    told_ = as_of_;
     return pages;
 }
 

@@ -90,6 +90,8 @@ private:
     Faces faces_;
     std::shared_ptr<const rules::RuleSet> rule_set_;
     ledger::Seq as_of_;
+    ledger::Seq told_;            ///< `as_of_` at the last publication
+    std::uint64_t versions_ = 0;  ///< of pages, the last that was used
     ledger::Timestamp day_ends_ = 0;
     struct Opened {
         WindowTurn turn;

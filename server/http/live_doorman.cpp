@@ -55,11 +55,20 @@ CloseCode close_code(Refusal why) {
     return CloseCode::refused;
 }
 
-Guest guest_of(const Onlooker& onlooker) {
+/// Every key that vouches for the onlooker: when one is revoked, the connection ends, and who may
+/// still come comes again.
+Guest guest_of(const engine::Registry& registry, const Onlooker& onlooker) {
     Guest guest;
     guest.program = onlooker.program->id;
     for (const std::uint64_t key : {onlooker.key_id, onlooker.token_key_id}) {
         if (key != 0) guest.key_ids.push_back(std::to_string(key));
+    }
+    if (onlooker.key_id != 0 || onlooker.origin.empty()) return guest;
+    // With a token alone, any publishable key that lists the origin vouches for the page.
+    for (const auto& [id, key] : registry.keys) {
+        const bool lists = key.program == onlooker.program->id && !key.revoked &&
+                           std::ranges::find(key.origins, onlooker.origin) != key.origins.end();
+        if (lists) guest.key_ids.push_back(std::to_string(id));
     }
     return guest;
 }
@@ -88,7 +97,7 @@ void LiveDoorman::admit_to(
     if (program && std::get<Onlooker>(admission).program->id != *program)
         return answer(CloseCode::refused);
     auto onlooker = std::make_shared<const Onlooker>(std::get<Onlooker>(admission));
-    if (onlooker->kind != Onlooker::Kind::member) return answer(guest_of(*onlooker));
+    if (onlooker->kind != Onlooker::Kind::member) return answer(guest_of(*registry, *onlooker));
     auto member = std::make_shared<ledger::MemberId>();
     QuietRead::submit(
         shard_,
@@ -99,12 +108,15 @@ void LiveDoorman::admit_to(
             if (found.found()) *member = found.value;
             return !found.missing();
         },
-        [member, onlooker, answer = std::move(answer)](bool finished) {
+        [member, onlooker, shard = &shard_, answer = std::move(answer)](bool finished) {
             if (!finished) return answer(CloseCode::node_full);
-            Guest guest = guest_of(*onlooker);
+            // Somebody may have revoked a key meanwhile.
+            const auto newest = shard->registry();
+            if (!still_admitted(*newest, *onlooker)) return answer(CloseCode::revoked);
+            Guest guest = guest_of(*newest, *onlooker);
+            guest.exp_ms = onlooker->expires_at / 1'000;
             if (!member->none()) {
                 guest.member = *member;
-                guest.exp_ms = onlooker->expires_at / 1'000;
                 guest.ticket = make_resume_ticket(*onlooker);
             }
             answer(std::move(guest));

@@ -29,8 +29,10 @@ struct Guest {
     std::vector<std::string> key_ids;
     /// Absent: boards only.
     std::optional<ledger::MemberId> member;
-    /// With a member only: when the token ends, ms since 1970, and the ticket for a reconnect.
+    /// When the token ends, ms since 1970; 0: there was none. Somebody with a token may be no
+    /// member yet.
     std::int64_t exp_ms = 0;
+    /// With a member only: for a reconnect.
     std::string ticket;
 };
 

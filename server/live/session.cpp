@@ -207,7 +207,7 @@ void Session::let_in(Guest guest) {
     if (!enter_census()) return close(CloseCode::too_many_connections);
     phase_ = Phase::open;
     connect_by_ = kNoTime;
-    if (guest_->member) set_expiry(guest_->exp_ms);
+    if (guest_->exp_ms != 0) set_expiry(guest_->exp_ms);
     ping_at_ = hub_.now() + kPingMs;
     wake_at(ping_at_);
     answer_connect();

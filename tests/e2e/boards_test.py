@@ -117,11 +117,32 @@ class RowsTest(BoardTest):
         self.assertEqual((same.status, same.text), (304, ""))
         self.assertEqual(same.headers["ETag"], first.headers["ETag"])
         self.assertIn("Guerdon-As-Of", same.headers)
+        for tags in ('"x", ' + first.headers["ETag"], "*", first.headers["ETag"][2:]):
+            again = self.program.request("GET", "/boards/top", headers={"If-None-Match": tags})
+            self.assertEqual(again.status, 304, tags)
         self.post(order("bert", "1.00"))
         self.page()
         other = self.program.request("GET", "/boards/top",
                                      headers={"If-None-Match": first.headers["ETag"]})
         self.assertEqual(other.status, 200)
+
+    def test_an_entry_that_moves_nothing_is_seen_too(self):
+        self.post(order("anna", "9.00"))
+        put = self.program.request("PUT", "/members/zed", {"name": "Zed"})
+        self.assertGreaterEqual(self.page(min_seq=put.json["seq"])["as_of"], put.json["seq"])
+        free = self.program.post(order("anna", "0.00")).json
+        self.assertGreaterEqual(self.page(min_seq=free["seq"])["as_of"], free["seq"])
+
+    def test_a_board_that_scores_another_currency_begins_with_its_scores(self):
+        document = copy.deepcopy(MINIMAL)
+        document["currencies"].append({"id": "stars"})
+        document["boards"] = [{"id": "top", "score": {"currency": "points"}, "windows": ["all"]}]
+        program = self.server.program(document)
+        seq = program.post(order("anna", "9.00")).json["seq"]
+        self.assertEqual(len(self.page(program, min_seq=seq)["rows"]), 1)
+        document["boards"][0]["score"]["currency"] = "stars"
+        self.assertEqual(program.put(document).status, 200)
+        support.wait_until(lambda: program.get("/boards/top").json["rows"] == [], "no stars", 10)
 
     def test_a_restart_counts_the_same_again(self):
         self.program.batch([order(f"m{i % 30}", f"{i % 7 + 1}.00") for i in range(300)])

@@ -28,6 +28,7 @@ TEST_CASE("faces: who agreed appears by alias or by first name and initial", "[b
 TEST_CASE("faces: a name cannot reorder or hide what stands beside it", "[boards]") {
     CHECK(shown_name("", "+a\u202eb\u200fc\u2066d\x07 e") == "abcd e");
     CHECK(shown_name("", "+\u202e\u202e").empty());
+    CHECK(shown_name("", "+\u061cQ\u200bu\u2028een\u0085\ufeff") == "Queen");
     // Other marks of three bytes stay.
     CHECK(shown_name("", "+a\u2019b\u20ac") == "a\u2019b\u20ac");
 }

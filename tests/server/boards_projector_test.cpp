@@ -318,8 +318,8 @@ TEST_CASE("projector: an activated document keeps the pages and orders the chann
     CHECK(scores(*after)[0] == scores(*before)[0]);
     const ledger::ProgramId program = folder.program("shop")->id;
     CHECK(
-        (*boards).channels(program) == std::vector<ChannelKey>{
-                                           {program, "top", BoardWindow::month},
-                                           {program, "top", BoardWindow::all}}
+        (*boards).channels(program) ==
+        std::vector<ChannelKey>{
+            {program, "top", BoardWindow::month}, {program, "top", BoardWindow::all}}
     );
 }

@@ -1,10 +1,12 @@
 #include "server/boards/boards.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "ledger/sha256.hpp"
 #include "rules/rule_set.hpp"
+#include "server/http/handlers/assets.hpp"
 #include "server/http/handlers/call.hpp"
 #include "server/http/member_wallets.hpp"
 #include "server/http/onlooker.hpp"
@@ -122,7 +124,7 @@ net::Response render(const Look& look, const Found& found) {
     response.add_header("ETag", tag);
     response.add_header("Guerdon-As-Of", std::to_string(found.as_of.value));
     response.add_header("Cache-Control", "private, no-cache");
-    if (look.if_none_match == tag) {
+    if (names_tag(look.if_none_match, std::string_view(tag).substr(2))) {
         response.status = 304;
         response.content_type = {};
         return response;
@@ -198,30 +200,44 @@ void fetch(Services& services, Look look, net::Respond respond) {
     });
 }
 
-/// Waits until the boards have seen `min_seq`.
-void fetch_when_seen(
-    Services& services, Look look, net::Respond respond, ledger::Timestamp deadline
+/// Calls `then` once the boards have seen `seq`, or with false after kVisibleWait.
+void when_seen(
+    const Services& services,
+    ledger::ProgramId program,
+    std::uint64_t seq,
+    ledger::Timestamp deadline,
+    std::shared_ptr<const std::function<void(bool)>> then
 ) {
-    if (services.options.boards->as_of(look.channel.program).value >= look.min_seq)
-        return fetch(services, std::move(look), std::move(respond));
-    if (services.options.clock->monotonic() >= deadline) {
-        return respond(error_response(ledger::make_error(
-            ErrorCode::not_yet_visible, "The boards have not reached min_seq within 2 seconds."
-        )));
-    }
-    Services parts = services;
-    auto again = [parts,
-                  look = std::move(look),
-                  reply = std::make_shared<net::Respond>(std::move(respond)),
-                  deadline]() mutable {
-        fetch_when_seen(parts, std::move(look), std::move(*reply), deadline);
+    if (services.options.boards->as_of(program).value >= seq) return (*then)(true);
+    if (services.options.clock->monotonic() >= deadline) return (*then)(false);
+    auto again = [parts = services, program, seq, deadline, then = std::move(then)]() mutable {
+        when_seen(parts, program, seq, deadline, std::move(then));
     };
     (void)services.pool.post(std::move(again), kVisiblePoll);
 }
 
+ledger::Error not_seen() {
+    return ledger::make_error(
+        ErrorCode::not_yet_visible, "The boards have not reached min_seq within 2 seconds."
+    );
+}
+
 void fetch_when_seen(Services& services, Look look, net::Respond respond) {
-    const ledger::Timestamp deadline = services.options.clock->monotonic() + kVisibleWait;
-    fetch_when_seen(services, std::move(look), std::move(respond), deadline);
+    const ledger::ProgramId program = look.channel.program;
+    const std::uint64_t seq = look.min_seq;
+    auto reply = std::make_shared<net::Respond>(std::move(respond));
+    auto then = [parts = services, look = std::move(look), reply](bool seen) {
+        if (!seen) return (*reply)(error_response(not_seen()));
+        Services own = parts;
+        fetch(own, look, std::move(*reply));
+    };
+    when_seen(
+        services,
+        program,
+        seq,
+        services.options.clock->monotonic() + kVisibleWait,
+        std::make_shared<const std::function<void(bool)>>(std::move(then))
+    );
 }
 
 ledger::Result<Look> read_look(const Call& call, const rules::RuleSet& rule_set) {
@@ -413,24 +429,42 @@ void get_me(Services& services, Call call) {
     job->look = [me, hash = call.onlooker->member_hash](
                     HttpRead& read, const engine::ReadContext& context
                 ) { return read_wallets_of(context, read.program, read.as_of, hash, me->wallets); };
-    boards::Boards& boards = *services.options.boards;
-    job->finish = [me, &boards](std::unique_ptr<HttpRead> done) {
+    const auto min_seq = number_parameter(
+        call.request.query, "min_seq", 0, static_cast<std::uint64_t>(ledger::kWireMax), 0
+    );
+    if (min_seq.has_error()) return call.refuse(min_seq.error());
+    job->finish = [me, parts = services, seq = *min_seq](std::unique_ptr<HttpRead> done) {
         if (!me->wallets.found) {
             return done->respond(error_response(
                 ledger::make_error(ErrorCode::member_not_found, "There is no such member.")
             ));
         }
         me->as_of = done->as_of;
-        me->channels = boards.channels(done->program);
         const ledger::ProgramId program = done->program;
         auto shared = std::shared_ptr<HttpRead>(std::move(done));
-        boards.face(program, me->wallets.id, [me, &boards, shared](std::string name, bool shown) {
-            me->name = std::move(name);
-            me->shown = shown;
-            boards.standings(me->channels, me->wallets.id, [me, shared](auto standings) {
-                shared->respond(render_me(*shared->info, *me, standings));
+        boards::Boards& boards = *parts.options.boards;
+        auto then = [me, &boards, program, shared](bool seen) {
+            if (!seen) return shared->respond(error_response(not_seen()));
+            me->channels = boards.channels(program);
+            boards.face(program, me->wallets.id, [me, &boards, shared](auto name, bool shown) {
+                me->name = std::move(name);
+                me->shown = shown;
+                boards.standings(me->channels, me->wallets.id, [me, shared](auto standings) {
+                    // Wallets and ranks come from two places: the answer is as old as the older.
+                    for (const auto& standing : standings) {
+                        if (standing) me->as_of = std::min(me->as_of, standing->as_of);
+                    }
+                    shared->respond(render_me(*shared->info, *me, standings));
+                });
             });
-        });
+        };
+        when_seen(
+            parts,
+            program,
+            seq,
+            parts.options.clock->monotonic() + kVisibleWait,
+            std::make_shared<const std::function<void(bool)>>(std::move(then))
+        );
     };
     submit_read(services, call, std::move(job));
 }
