@@ -78,7 +78,7 @@ std::string initial(std::string_view name) {
 }  // namespace
 
 std::string shown_name(std::string_view name, std::string_view board) {
-    const std::string cleaned = clean(name);
+    std::string cleaned = clean(name);
     const bool shown = !board.empty() && board[0] == '+';
     if (!shown) return initial(cleaned);
     if (std::string alias = clean(board.substr(1)); !alias.empty()) return alias;

@@ -17,8 +17,8 @@ using rules::BoardWindow;
 namespace {
 
 const ledger::boards::HiddenMembers& nobody() {
-    static const ledger::boards::HiddenMembers none;
-    return none;
+    static const ledger::boards::HiddenMembers kNobody;
+    return kNobody;
 }
 
 BoardWindow window_of(ledger::WindowKind kind) {
@@ -207,9 +207,8 @@ std::vector<std::pair<ChannelKey, std::shared_ptr<const Page>>> ProgramBoards::p
 }
 
 std::vector<ledger::MemberId> ProgramBoards::take_members() {
-    std::ranges::sort(members_, {}, &ledger::MemberId::value);
-    const auto same = std::ranges::unique(members_);
-    members_.erase(same.begin(), same.end());
+    std::sort(members_.begin(), members_.end());
+    members_.erase(std::unique(members_.begin(), members_.end()), members_.end());
     return std::exchange(members_, {});
 }
 

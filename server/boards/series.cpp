@@ -32,10 +32,10 @@ bool Series::apply(
 }
 
 void Series::begin_day() {
-    static const ledger::boards::HiddenMembers nobody;
+    static const ledger::boards::HiddenMembers kNobody;
     from_.clear();
     day_begun_ = true;
-    for (const ledger::boards::Row& row : board_.top(kPageRows, nobody))
+    for (const ledger::boards::Row& row : board_.top(kPageRows, kNobody))
         from_.emplace(row.member, row.rank);
     dirty = true;
 }

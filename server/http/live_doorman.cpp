@@ -29,7 +29,9 @@ public:
     [[nodiscard]] net::IoQueue* queue() const override { return nullptr; }
     void complete(std::unique_ptr<engine::Job>) override { done_(!unfinished); }
 
-    static void submit(engine::Shard& shard, ledger::ProgramId program, Look look, Done done) {
+    static void submit(
+        engine::Shard& shard, ledger::ProgramId program, Look look, const Done& done
+    ) {
         auto read = std::make_unique<QuietRead>(std::move(look), done);
         read->program = program;
         std::unique_ptr<engine::Job> handed = std::move(read);
@@ -76,17 +78,19 @@ Guest guest_of(const engine::Registry& registry, const Onlooker& onlooker) {
 }  // namespace
 
 void LiveDoorman::admit(live::Knock knock, std::function<void(Verdict)> answer) {
-    admit_to(std::nullopt, std::move(knock), std::move(answer));
+    admit_to(std::nullopt, knock, std::move(answer));
 }
 
 void LiveDoorman::refresh(
     ledger::ProgramId program, live::Knock knock, std::function<void(Verdict)> answer
 ) {
-    admit_to(program, std::move(knock), std::move(answer));
+    admit_to(program, knock, std::move(answer));
 }
 
 void LiveDoorman::admit_to(
-    std::optional<ledger::ProgramId> program, live::Knock knock, std::function<void(Verdict)> answer
+    std::optional<ledger::ProgramId> program,
+    const live::Knock& knock,
+    std::function<void(Verdict)> answer
 ) {
     const auto registry = shard_.registry();
     const Admission admission = admit_connect(

@@ -26,7 +26,7 @@ public:
 private:
     void admit_to(
         std::optional<ledger::ProgramId> program,
-        live::Knock knock,
+        const live::Knock& knock,
         std::function<void(live::Verdict)> answer
     );
 
