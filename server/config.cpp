@@ -344,7 +344,8 @@ ledger::Result<void> read_toml(const std::string& path, Settings& settings) {
     }
     for (const auto& [key, node] : parsed.table()) {
         const std::string name(key.str());
-        const std::string origin = name + " in " + path;
+        std::string origin = name;
+        origin.append(" in ").append(path);
         if (find_option(name) == nullptr) return refused(origin, "is not a known key");
         auto text = toml_text(node, origin);
         if (!text) return text.error();

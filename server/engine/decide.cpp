@@ -107,6 +107,7 @@ bool settle_known_key(
         decision.miss();
         return true;
     }
+    INVARIANT(fact.claimed != nullptr);
     const ledger::Entry& claimed = fact.claimed->entry;
     if (claimed.request_hash != request_hash) {
         decision.refuse(ledger::make_error(

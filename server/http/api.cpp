@@ -102,7 +102,7 @@ Router make_router() {
     const auto add = [&](Method method, std::string_view path, Route route) {
         router.add(method, path, static_cast<std::size_t>(route));
     };
-    const auto under = [&](Method method, std::string path, Route route) {
+    const auto under = [&](Method method, const std::string& path, Route route) {
         add(method, "/v1/programs/{program}" + path, route);
     };
     under(Method::post, "/events", Route::post_events);
@@ -161,10 +161,10 @@ void JobSink::deliver(std::vector<std::unique_ptr<engine::Job>> done) {
 }
 
 struct Api::Impl {
-    Impl(engine::Shard& shard_, Options given)
+    Impl(engine::Shard& shard, Options given)
         : options(std::move(given)),
           pool(2),
-          services{shard_, options, pool},
+          services{shard, options, pool},
           router(make_router()) {}
 
     void dispatch(Route route, Call call);

@@ -97,9 +97,9 @@ auto finish_with(engine::Shard& shard, EventRender render) {
 }
 
 void submit_single(
-    Services& services, Call& call, std::unique_ptr<HttpWrite> job, EventCommand command
+    Services& services, Call& call, std::unique_ptr<HttpWrite> job, const EventCommand& command
 ) {
-    job->commands.emplace_back(std::move(command));
+    job->commands.emplace_back(command);
     job->respond = std::move(call.respond);
     job->finish = finish_with(services.shard, [](HttpWrite& done, const NamedOutcomes& named) {
         return event_response(*done.info, done.outcomes[0], named.member(0));
@@ -142,7 +142,7 @@ void post_batch(Services& services, Call& call, std::unique_ptr<HttpWrite> job) 
             slots.push_back({0, event.error()});
         } else {
             slots.push_back({job->commands.size(), std::nullopt});
-            job->commands.emplace_back(std::move(*event));
+            job->commands.emplace_back(*event);
         }
     }
     job->lane = engine::Lane::bulk;
@@ -210,7 +210,7 @@ void post_binary(Services& services, Call& call, std::unique_ptr<HttpWrite> job)
         *envelope, call.request.body, context_of(services, call.caller, *call.program), job->arena
     );
     if (event.has_error()) return call.refuse(event.error());
-    submit_single(services, call, std::move(job), std::move(*event));
+    submit_single(services, call, std::move(job), *event);
 }
 
 }  // namespace
@@ -245,7 +245,7 @@ void post_events(Services& services, Call call) {
     auto event =
         read_event(call.request.body, context_of(services, call.caller, *call.program), job->arena);
     if (event.has_error()) return call.refuse(event.error());
-    submit_single(services, call, std::move(job), std::move(*event));
+    submit_single(services, call, std::move(job), *event);
 }
 
 void get_event(Services& services, Call call) {
@@ -412,7 +412,7 @@ private:
                 line.slot.error = event.error();
             } else {
                 line.slot.command = job_->commands.size();
-                job_->commands.emplace_back(std::move(*event));
+                job_->commands.emplace_back(*event);
             }
         }
         rest_.clear();
