@@ -52,7 +52,7 @@ void Projector::wake() {
 
 void Projector::run() {
     while (true) {
-        if (!read_groups()) return;
+        if (!read_groups()) return give_up();
         answer_questions();
         if (!ready()) {
             for (auto& [id, program] : programs_)
@@ -83,6 +83,13 @@ void Projector::run() {
         sleeping_.store(false, std::memory_order_relaxed);
         if (stopping_) return;
     }
+}
+
+void Projector::give_up() {
+    std::deque<std::function<void()>> unanswered;  // whoever asked is told by losing the answer
+    const std::scoped_lock lock(mutex_);
+    stopping_ = true;
+    unanswered.swap(questions_);
 }
 
 bool Projector::read_groups() {
@@ -187,6 +194,7 @@ std::optional<Faces::Opened> Projector::open_face(ledger::ProgramId program, led
 void Projector::publish() {
     Changes changes;
     for (auto& [id, program] : programs_) {
+        if (!program->dirty()) continue;
         auto pages = program->publish();
         for (const ledger::MemberId member : program->take_members())
             changes.members.emplace_back(id, member);

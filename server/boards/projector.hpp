@@ -80,6 +80,8 @@ public:
 
 private:
     void run();
+    /// The log cannot be read on: no question is taken or kept any more.
+    void give_up();
     [[nodiscard]] bool read_groups();
     [[nodiscard]] ledger::Result<void> read_group(const ledger::Group& group);
     [[nodiscard]] ledger::Result<void> read_system(std::string_view bytes);
