@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ledger/boards/scored_entry.hpp"
 #include "ledger/entry.pb.h"
 #include "ledger/keyring.hpp"
 #include "ledger/seal.hpp"
@@ -457,6 +458,34 @@ TEST_CASE("entry_codec: random entries have the bytes that protoc writes", "[ent
     for (int i = 0; i < 2'000; ++i) {
         const Entry entry = maker.make();
         REQUIRE(encoded(entry) == to_message(entry).SerializeAsString());
+    }
+}
+
+TEST_CASE("scored_entry: boards read the same as everybody else", "[entry_codec]") {
+    EntryMaker maker(test_support::seed());
+    boards::ScoredEntry scanned;
+    for (int i = 0; i < 2'000; ++i) {
+        const Entry entry = maker.make();
+        const std::string bytes = encoded(entry);
+        REQUIRE(boards::scan_entry(bytes, scanned));
+        REQUIRE(scanned.kind == entry.kind);
+        REQUIRE(scanned.recorded_at == entry.recorded_at);
+        REQUIRE(scanned.evaluated_at == entry.evaluated_at);
+        REQUIRE(scanned.member == entry.member);
+        REQUIRE(scanned.earned.size() == entry.balances_after.size());
+        for (std::size_t b = 0; b < scanned.earned.size(); ++b) {
+            REQUIRE(scanned.earned[b].member == entry.balances_after[b].member);
+            REQUIRE(scanned.earned[b].currency == entry.balances_after[b].currency);
+            REQUIRE(scanned.earned[b].lifetime == entry.balances_after[b].lifetime_earned);
+        }
+        const bool own = entry.sealed_for != 0 && entry.sealed_for == entry.member.value;
+        REQUIRE(scanned.sealed == (!entry.sealed.empty() && own));
+        if (entry.kind == EntryKind::board_window) {
+            REQUIRE(scanned.window.kind == entry.board_window.kind);
+            REQUIRE(scanned.window.id == entry.board_window.id);
+            REQUIRE(scanned.window.starts_at == entry.board_window.starts_at);
+            REQUIRE(scanned.window.ends_at == entry.board_window.ends_at);
+        }
     }
 }
 

@@ -26,14 +26,6 @@ using server_test::Status;
 
 namespace {
 
-constexpr const char* kBoards = R"json({
-  "tz": "UTC",
-  "currencies": [{"id": "points"}],
-  "campaigns": [{"id": "core", "rules": [{"id": "purchase", "on": "order.paid", "if": "true",
-    "effects": [{"award": {"to": "member", "currency": "points",
-      "points": "muldiv(order.net, 1, order.unit)", "reason": "purchase"}}]}]}],
-  "boards": [{"id": "top", "score": {"currency": "points"}, "windows": ["month", "all"]}]})json";
-
 class Following {
 public:
     explicit Following(EngineFolder& folder) : folder_(folder) {
@@ -76,7 +68,7 @@ private:
 
 void start_shop(EngineFolder& folder) {
     folder.start();
-    folder.put_program("shop", kBoards);
+    folder.put_program("shop", EngineFolder::kBoards);
 }
 
 std::vector<std::pair<std::uint64_t, std::int64_t>> scores(const Page& page) {
@@ -307,7 +299,7 @@ TEST_CASE("projector: an activated document keeps the pages and orders the chann
     Following boards(folder);
     Outcome last = folder.pay({"o1", "anna", {5'000}});
     const auto before = boards.page(last.seq);
-    std::string changed = kBoards;
+    std::string changed = EngineFolder::kBoards;
     changed.replace(changed.find("\"UTC\""), 5, "\"Europe/Paris\"");
     folder.put_program("shop", changed);
     last = folder.pay({"o2", "bert", {0}});

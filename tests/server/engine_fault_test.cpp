@@ -5,7 +5,7 @@
 #include <stdexcept>
 
 #include "tests/server/engine_fixture.hpp"
-#include "tests/server/failing_new.hpp"
+#include "tests/support/tracked_new.hpp"
 
 using ledger::ErrorCode;
 using ledger::kMicrosPerDay;
@@ -105,7 +105,7 @@ std::uint64_t fail_each_allocation(EngineFolder& folder, FailingMemory& memory, 
 }  // namespace
 
 TEST_CASE("engine: a decision that runs out of memory changes nothing", "[engine]") {
-    if (!test_support::can_fail_allocations()) {
+    if (!test_support::can_track_allocations()) {
         WARN("SKIPPED: operator new is not replaced under the thread sanitizer");
         return;
     }

@@ -144,6 +144,14 @@ const char* const EngineFolder::kHeld = R"json({"tz":"UTC",
         {"award":{"to":"member","currency":"points","points":"muldiv(order.net, 1, order.unit)",
                   "reason":"purchase","hold":{"for":"14d"},"expires":"30d"}}]}]}]})json";
 
+const char* const EngineFolder::kBoards = R"json({
+  "tz": "UTC",
+  "currencies": [{"id": "points"}],
+  "campaigns": [{"id": "core", "rules": [{"id": "purchase", "on": "order.paid", "if": "true",
+    "effects": [{"award": {"to": "member", "currency": "points",
+      "points": "muldiv(order.net, 1, order.unit)", "reason": "purchase"}}]}]}],
+  "boards": [{"id": "top", "score": {"currency": "points"}, "windows": ["month", "all"]}]})json";
+
 EngineFolder::EngineFolder() {
     options.data_path = path();
     options.disk = disk_;

@@ -130,6 +130,8 @@ public:
     static const char* const kPlain;
     /// Held 14 days, expire 30 days after the event.
     static const char* const kHeld;
+    /// kPlain with a board `top` of this month and of all time.
+    static const char* const kBoards;
 
     EngineFolder();
     ~EngineFolder() { stop(); }

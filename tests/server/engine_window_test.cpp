@@ -7,22 +7,10 @@ using ledger::kMicrosPerSecond;
 using server_test::EngineFolder;
 using server_test::Outcome;
 
-namespace {
-
-constexpr const char* kMonthly = R"json({
-  "tz": "UTC",
-  "currencies": [{"id": "points"}],
-  "campaigns": [{"id": "core", "rules": [{"id": "purchase", "on": "order.paid", "if": "true",
-    "effects": [{"award": {"to": "member", "currency": "points",
-      "points": "muldiv(order.net, 1, order.unit)", "reason": "purchase"}}]}]}],
-  "boards": [{"id": "top", "score": {"currency": "points"}, "windows": ["month", "all"]}]})json";
-
-}  // namespace
-
 TEST_CASE("engine: the first entry after a board is declared finds its window open", "[engine]") {
     EngineFolder folder;
     folder.start();
-    folder.put_program("shop", kMonthly);
+    folder.put_program("shop", EngineFolder::kBoards);
     const Outcome first = folder.pay({"o1", "anna"});
     // The window, then the member, then the order.
     CHECK(first.seq.value == 3);
@@ -41,7 +29,7 @@ TEST_CASE("engine: a board without windows that turn writes no window", "[engine
 TEST_CASE("engine: a window turns over before the first entry after midnight", "[engine]") {
     EngineFolder folder;
     folder.start();
-    folder.put_program("shop", kMonthly);
+    folder.put_program("shop", EngineFolder::kBoards);
     // To the last second of the month.
     const ledger::Timestamp now = folder.clock().now();
     const rules::WindowSpan month =
@@ -64,7 +52,7 @@ TEST_CASE("engine: a window turns over before the first entry after midnight", "
 TEST_CASE("engine: a window turns over at midnight even if nobody earns", "[engine]") {
     EngineFolder folder;
     folder.start();
-    folder.put_program("shop", kMonthly);
+    folder.put_program("shop", EngineFolder::kBoards);
     const Outcome before = folder.pay({"o1", "anna"});
     const ledger::Timestamp now = folder.clock().now();
     const rules::WindowSpan month =
