@@ -616,7 +616,8 @@ Result<rocksdb::IngestExternalFileArg> RocksdbViews::write_file(
         writer_options(database_options_, family_options_[index], family);
     // The handle binds the file to its family; pages stay in the cache, for the compaction reads
     // them soon.
-    rocksdb::SstFileWriter writer(rocksdb::EnvOptions(), options, database_->handle(family), false);
+    const rocksdb::EnvOptions smooth(database_options_);
+    rocksdb::SstFileWriter writer(smooth, options, database_->handle(family), false);
     rocksdb::Status status = writer.Open(path);
     if (status.ok()) {
         status = add(writer);

@@ -202,6 +202,9 @@ ledger::Result<void> App::open_api() {
     live::Live::Options push;
     push.drain_spread = config_.drain_timeout / 2;
     push.upgrades_per_second = std::size_t{4'000} * config_.effective_io_threads();
+    push.interval = config_.live_interval;
+    push.limits.guests_per_address = config_.live_guests_per_address;
+    push.limits.connections_per_member = config_.live_sockets_per_member;
     live_ = std::make_unique<live::Live>(
         push, *projector_, *doorman_, http::member_balances(*shard_, *projector_), clock_
     );

@@ -233,6 +233,25 @@ const std::vector<Option>& options() {
          "10s",
          "time for requests in flight at SIGTERM",
          [](Text t, Config& c) { return set_duration(t, c.drain_timeout); }},
+        {"live-interval",
+         false,
+         "100ms",
+         "least time between two pushed states of a board; more from 1,000 viewers on",
+         [](Text t, Config& c) { return set_duration(t, c.live_interval); }},
+        {"live-guests-per-address",
+         false,
+         "20",
+         "live connections with a publishable key alone, an address; beyond it 4504",
+         [](Text t, Config& c) {
+             return set_number<std::size_t>(t, c.live_guests_per_address, 1, kCountMax);
+         }},
+        {"live-sockets-per-member",
+         false,
+         "10",
+         "live connections of one member; beyond it 4504",
+         [](Text t, Config& c) {
+             return set_number<std::size_t>(t, c.live_sockets_per_member, 1, kCountMax);
+         }},
         {"queue-commands-max",
          false,
          "16384",

@@ -43,6 +43,13 @@ struct Config {
     std::size_t json_depth_max = 32;
     std::chrono::milliseconds drain_timeout{10'000};
 
+    /// Between two states of a board that are pushed to /live while few watch; more for many.
+    std::chrono::milliseconds live_interval{100};
+    /// Connections to /live with a publishable key alone, an address; beyond it 4504.
+    std::size_t live_guests_per_address = 20;
+    /// Connections to /live of one member; beyond it 4504.
+    std::size_t live_sockets_per_member = 10;
+
     /// Commands waiting for the writer, a program; beyond it 503 overloaded.
     std::size_t queue_commands_max = 16'384;
     std::size_t queue_bytes_max = 64 * 1024 * 1024;

@@ -74,6 +74,14 @@ void Projector::run() {
         }
         std::unique_lock lock(mutex_);
         if (stopping_) return;
+        if (dirty && ready() && !far_behind()) {
+            // Nothing is published before then: until then no group is worth a wake-up. Under load
+            // that leaves the processor to the groups.
+            changed_.wait_until(lock, published_at_ + kPublishEvery, [&] {
+                return stopping_ || !questions_.empty();
+            });
+            continue;
+        }
         if (behind) continue;
         sleeping_.store(true, std::memory_order_relaxed);
         std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -83,6 +91,11 @@ void Projector::run() {
         sleeping_.store(false, std::memory_order_relaxed);
         if (stopping_) return;
     }
+}
+
+/// More waits than one round reads.
+bool Projector::far_behind() const {
+    return options_.log->durable_group().value >= next_.value + kGroupsAtOnce;
 }
 
 void Projector::give_up() {

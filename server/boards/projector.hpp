@@ -81,6 +81,7 @@ public:
 private:
     void run();
     /// The log cannot be read on: no question is taken or kept any more.
+    [[nodiscard]] bool far_behind() const;
     void give_up();
     [[nodiscard]] bool read_groups();
     [[nodiscard]] ledger::Result<void> read_group(const ledger::Group& group);

@@ -38,6 +38,7 @@ void Committer::submit(CommitBatch batch, bool idle) {
     std::unique_lock lock(mutex_);
     if (!busy_ && next_.empty() && (idle || !batch.group)) {
         busy_ = true;
+        syncing_ = batch.group != nullptr;
         lock.unlock();
         commit(std::move(batch));
         lock.lock();
@@ -46,9 +47,9 @@ void Committer::submit(CommitBatch batch, bool idle) {
         changed_.notify_all();
         return;
     }
-    // One batch runs and one waits: the writer decides the next group meanwhile, and stops when it
-    // is two ahead.
-    changed_.wait(lock, [this] { return next_.empty(); });
+    // The writer decides the next group while this one is synced, and hands it over when the sync
+    // is done: what came meanwhile makes one larger group, not a third that waits.
+    changed_.wait(lock, [this] { return next_.empty() && !syncing_; });
     next_.push_back(std::move(batch));
     lock.unlock();
     changed_.notify_all();
@@ -64,6 +65,7 @@ void Committer::run() {
         CommitBatch batch = std::move(next_.front());
         next_.pop_front();
         busy_ = true;
+        syncing_ = batch.group != nullptr;
         lock.unlock();
         changed_.notify_all();
         commit(std::move(batch));
@@ -95,6 +97,7 @@ void Committer::commit(CommitBatch batch) {
         metrics_.groups.add();
         {
             std::lock_guard lock(mutex_);
+            syncing_ = false;
             durable_.store(batch.required.value, std::memory_order_release);
         }
         changed_.notify_all();

@@ -81,7 +81,8 @@ private:
     std::condition_variable changed_;
     // guarded by mutex_
     std::deque<CommitBatch> next_;
-    bool busy_ = false;
+    bool busy_ = false;     ///< a batch is committed or released
+    bool syncing_ = false;  ///< a group of it is on its way to the disk
     bool stopping_ = false;
     std::thread thread_;
 };

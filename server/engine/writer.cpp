@@ -548,7 +548,9 @@ void Writer::advance_checkpoint(std::size_t commands, bool at_once) {
     }
     if (!checkpoints_) return;
     const ledger::Timestamp now = parts_.clock.monotonic();
-    const bool due = at_once || now - checkpoint_ended_ >= checkpoint_period_;
+    // The pause is for quiet times: views that are two periods old are written on at once.
+    const bool due = at_once || now - checkpoint_ended_ >= checkpoint_period_ ||
+                     (oldest_unviewed() != 0 && now - oldest_unviewed() >= 2 * checkpoint_period_);
     if (state.checkpoint_running()) {
         if (!checkpoint_handed_over_ && state.copy_slice(std::max(kSliceRows, commands))) {
             const bool behind = now - oldest_unviewed() > kUrgentLag;

@@ -1,5 +1,7 @@
 #include "server/live/feed.hpp"
 
+#include <algorithm>
+
 #include "ledger/base/invariant.hpp"
 
 namespace server::live {
@@ -81,11 +83,11 @@ Bytes History::end_after(std::uint64_t at_off) const {
     return end_ && at_off < end_off_ ? end_ : nullptr;
 }
 
-SteadyMs conflation_ms(std::int64_t viewers) {
-    if (viewers <= 1'000) return 100;
-    if (viewers <= 10'000) return 250;
-    if (viewers <= 50'000) return 1'000;
-    return 2'000;
+SteadyMs conflation_ms(std::int64_t viewers, SteadyMs least) {
+    if (viewers <= 1'000) return least;
+    if (viewers <= 10'000) return std::max<SteadyMs>(least, 250);
+    if (viewers <= 50'000) return std::max<SteadyMs>(least, 1'000);
+    return std::max<SteadyMs>(least, 2'000);
 }
 
 }  // namespace server::live

@@ -104,7 +104,10 @@ struct Feed {
 
 using FeedPtr = std::shared_ptr<Feed>;
 
-/// How long a feed waits after a publication, by the viewers of its channel.
-[[nodiscard]] SteadyMs conflation_ms(std::int64_t viewers);
+inline constexpr SteadyMs kConflationMs = 100;
+
+/// How long a feed waits after a publication, by the viewers of its channel: `least` up to 1,000,
+/// 250 ms to 10,000, 1 s to 50,000, 2 s beyond, never below `least`.
+[[nodiscard]] SteadyMs conflation_ms(std::int64_t viewers, SteadyMs least = kConflationMs);
 
 }  // namespace server::live

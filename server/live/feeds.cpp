@@ -23,8 +23,11 @@ std::string base36(std::uint64_t number) {
 
 }  // namespace
 
-Feeds::Feeds(const boards::Boards& boards, std::string incarnation)
-    : boards_(boards), incarnation_(std::move(incarnation)), outbox_(kWatchersMax) {
+Feeds::Feeds(const boards::Boards& boards, std::string incarnation, SteadyMs interval)
+    : boards_(boards),
+      incarnation_(std::move(incarnation)),
+      interval_(interval),
+      outbox_(kWatchersMax) {
     INVARIANT(!incarnation_.empty() && incarnation_.size() <= 8);
 }
 
@@ -193,7 +196,7 @@ SteadyMs Feeds::advance(SteadyMs now, std::vector<std::vector<Notice>>& notices)
         const auto found = channels_.find(item.first);
         State* state = found == channels_.end() ? nullptr : found->second[item.second].get();
         if (state == nullptr || state->resting || !state->dirty) return true;
-        const SteadyMs due = state->published_at + conflation_ms(viewers(found->second));
+        const SteadyMs due = state->published_at + conflation_ms(viewers(found->second), interval_);
         if (now < due) {
             next = std::min(next, due);
             return false;
@@ -247,7 +250,7 @@ bool Feeds::sweep_one(State& state, std::int64_t watching, SteadyMs now) {
     }
     if (seen.page->version == state.version) {
         state.as_of = std::max(state.as_of, seen.as_of);
-    } else if (!state.dirty && now >= state.published_at + conflation_ms(watching)) {
+    } else if (!state.dirty && now >= state.published_at + conflation_ms(watching, interval_)) {
         // Nobody told us; seen all the same.
         publish(state, seen, now);
     }

@@ -43,7 +43,8 @@ public:
     static constexpr unsigned kWatchersMax = 64;
 
     /// `incarnation`: up to 8 of a-z 0-9, drawn anew at every start. `boards` must outlive this.
-    Feeds(const boards::Boards& boards, std::string incarnation);
+    /// `interval`: as `least` of conflation_ms.
+    Feeds(const boards::Boards& boards, std::string incarnation, SteadyMs interval = kConflationMs);
 
     struct Watched {
         FeedPtr feed;
@@ -116,6 +117,7 @@ private:
 
     const boards::Boards& boards_;
     const std::string incarnation_;
+    const SteadyMs interval_;
 
     mutable std::mutex mutex_;
     // Guarded by mutex_.

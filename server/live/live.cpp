@@ -72,7 +72,7 @@ Live::Live(
 )
     : options_(options),
       clock_(clock),
-      feeds_(boards, draw_incarnation()),
+      feeds_(boards, draw_incarnation(), options.interval.count()),
       census_(options.limits),
       parts_{feeds_, boards, doorman, std::move(balances), census_, clock},
       admissions_(static_cast<double>(options.upgrades_per_second)),

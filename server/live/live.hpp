@@ -35,6 +35,8 @@ public:
         /// A second, over all io threads; more get 503.
         std::size_t upgrades_per_second = 4'000;
         Census::Limits limits;
+        /// Between two states of a channel up to 1,000 viewers; conflation_ms has the rest.
+        std::chrono::milliseconds interval{kConflationMs};
         /// A drain closes the connections within this; keep it below the patience of the drain.
         std::chrono::milliseconds drain_spread{3'000};
     };

@@ -200,6 +200,11 @@ TEST_CASE("feed: the pause between publications follows the viewers", "[live]") 
     CHECK(conflation_ms(10'001) == 1'000);
     CHECK(conflation_ms(50'000) == 1'000);
     CHECK(conflation_ms(50'001) == 2'000);
+    CHECK(conflation_ms(0, 500) == 500);
+    CHECK(conflation_ms(1'001, 500) == 500);
+    CHECK(conflation_ms(10'001, 500) == 1'000);
+    CHECK(conflation_ms(1'000, 5) == 5);
+    CHECK(conflation_ms(1'001, 5) == 250);
 }
 
 TEST_CASE("feed: numbers of rows are rounded up to four sizes", "[live]") {

@@ -3,17 +3,17 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include <sys/types.h>
-
+#include "tools/bench/child_process.hpp"
 #include "tools/bench/metrics.hpp"
 
 namespace bench {
 
-/// A `guerdon serve` child on 127.0.0.1 and a port of the system's choice. Signals only this child;
-/// the kernel kills it if the bench dies. Errors are std::runtime_error with one line for the user.
+/// A `guerdon serve` child on 127.0.0.1 and a port of the system's choice. Errors are
+/// std::runtime_error with one line for the user.
 class ServerProcess {
 public:
     struct Options {
@@ -38,23 +38,18 @@ public:
     [[nodiscard]] std::uint16_t port() const { return port_; }
     [[nodiscard]] std::string admin_key() const;
     /// User and system time of all its threads so far.
-    [[nodiscard]] double cpu_seconds() const;
-    [[nodiscard]] double resident_mib() const;
+    [[nodiscard]] double cpu_seconds() const { return child_->cpu_seconds(); }
+    [[nodiscard]] double resident_mib() const { return child_->resident_mib(); }
     [[nodiscard]] Metrics scrape() const;
     /// From the start of the child to the first 200 of /readyz.
     [[nodiscard]] double ready_seconds() const { return ready_seconds_; }
 
 private:
-    void spawn();
     void await_ready();
-    [[nodiscard]] bool has_ended();
-    [[noreturn]] void fail(std::string const& what);
 
     Options options_;
     std::filesystem::path port_file_;
-    std::filesystem::path log_file_;
-    pid_t pid_ = -1;
-    int exit_status_ = 0;
+    std::unique_ptr<ChildProcess> child_;
     std::uint16_t port_ = 0;
     double ready_seconds_ = 0;
 };

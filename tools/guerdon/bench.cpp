@@ -7,6 +7,7 @@
 
 #include "tools/bench/boards.hpp"
 #include "tools/bench/ingest.hpp"
+#include "tools/bench/live.hpp"
 #include "tools/bench/machine.hpp"
 
 namespace tools {
@@ -89,6 +90,44 @@ void register_boards(CLI::App& command, bench::BoardsOptions& options, bool& qui
     command.add_flag("--quick", quick, "one short run");
 }
 
+void register_live(CLI::App& command, bench::LiveOptions& options, bool& quick) {
+    command
+        .add_option("--scenario", options.scenarios, "fanout, coalesced, delay, idle (repeatable)")
+        ->check(CLI::IsMember(bench::live_scenario_names()))
+        ->capture_default_str();
+    command.add_option("--sockets", options.sockets, "sockets that are sent to")
+        ->check(CLI::Range(1, 1'000))
+        ->capture_default_str();
+    command.add_option("--idle-sockets", options.idle_sockets, "sockets of idle")
+        ->check(CLI::Range(1, 28'000))
+        ->capture_default_str();
+    command.add_option("--seconds", options.seconds, "measured time of a run")
+        ->check(CLI::Range(0.1, 3600.0))
+        ->capture_default_str();
+    command.add_option("--runs", options.runs, "runs of each scenario")
+        ->check(CLI::Range(1, 100))
+        ->capture_default_str();
+    command
+        .add_option(
+            "--ws-module", options.ws_module, "npm's ws (default: web/node_modules/ws above this)"
+        )
+        ->check(CLI::ExistingDirectory);
+    command.add_option("--folder", options.folder, "where a fresh data folder is made and removed")
+        ->check(CLI::ExistingDirectory)
+        ->capture_default_str();
+    command
+        .add_option("--binary", options.binary, "the server to start (default: this executable)")
+        ->check(CLI::ExistingFile);
+    command.add_flag("--quick", quick, "one short run of everything");
+}
+
+void make_quick(bench::LiveOptions& options) {
+    options.sockets = 200;
+    options.idle_sockets = 1'000;
+    options.seconds = 1;
+    options.runs = 1;
+}
+
 void make_quick(bench::BoardsOptions& options) {
     options.members = {100'000};
     options.runs = 1;
@@ -113,6 +152,7 @@ void make_quick(bench::BenchOptions& options) {
 int run_bench(std::vector<std::string> arguments) {
     bench::BenchOptions options;
     bench::BoardsOptions boards_options;
+    bench::LiveOptions live_options;
     bool quick = false;
     CLI::App app(
         "Loads a server of its own on 127.0.0.1 and prints what it measured", "guerdon bench"
@@ -135,6 +175,9 @@ int run_bench(std::vector<std::string> arguments) {
     auto* const boards =
         app.add_subcommand("boards", "updates and ranks of a leaderboard, without a server");
     register_boards(*boards, boards_options, quick);
+    auto* const live =
+        app.add_subcommand("live", "frames to many sockets, delay, memory, beside npm ws");
+    register_live(*live, live_options, quick);
 
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     try {
@@ -148,6 +191,13 @@ int run_bench(std::vector<std::string> arguments) {
     if (quick) {
         make_quick(options);
         make_quick(boards_options);
+        make_quick(live_options);
+    }
+    if (live_options.binary.empty()) {
+        live_options.binary = options.binary;
+    }
+    if (live->parsed()) {
+        return bench::bench_live(live_options);
     }
     if (boards->parsed()) {
         return bench::bench_boards(boards_options);
@@ -165,7 +215,9 @@ int run_bench(std::vector<std::string> arguments) {
     auto const ingested = bench::bench_ingest(options);
     auto const restarted = bench::bench_restart(options);
     auto const ranked = bench::bench_boards(boards_options);
-    return ingested != 0 ? ingested : restarted != 0 ? restarted : ranked;
+    live_options.folder = options.folder;
+    auto const pushed = bench::bench_live(live_options);
+    return ingested != 0 ? ingested : restarted != 0 ? restarted : ranked != 0 ? ranked : pushed;
 }
 
 }  // namespace tools
