@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tools/guerdon/bench.hpp"
+#include "tools/guerdon/import.hpp"
 #include "tools/guerdon/keys.hpp"
 #include "tools/guerdon/serve.hpp"
 #include "tools/guerdon/verify.hpp"
@@ -21,6 +22,7 @@ constexpr const char* kUsage =
     "\n"
     "  guerdon serve --data DIR    run the server\n"
     "  guerdon keys VERB           create, list and revoke API keys of a running server\n"
+    "  guerdon import FILE...      send what a shop exported to a running server\n"
     "  guerdon verify --data DIR   re-derive everything from the log and compare\n"
     "  guerdon bench               measure this machine\n"
     "  guerdon version             what this binary is made of\n"
@@ -36,6 +38,7 @@ int dispatch(const std::vector<std::string>& words, const server::AppHooks& hook
     std::vector<std::string> rest(words.begin() + 1, words.end());
     if (command == "serve") return run_serve(std::move(rest), hooks);
     if (command == "keys") return run_keys(std::move(rest));
+    if (command == "import") return run_import(std::move(rest));
     if (command == "verify") return run_verify(std::move(rest), hooks);
     if (command == "bench") return run_bench(std::move(rest));
     if (command == "version" || command == "--version") return run_version();

@@ -9,6 +9,8 @@
 #include <openssl/bio.h>
 #include <openssl/ssl.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 
 #include "ledger/random.hpp"
 
@@ -136,6 +138,8 @@ HttpAnswer parse(const ServerUrl& server, std::string_view bytes) {
     }
     const std::string_view head = bytes.substr(0, head_end);
     const std::string_view body = bytes.substr(head_end + 4);
+    if (int seconds = 0; read_number(field(head, "Retry-After"), seconds, 10))
+        answer.retry_after_s = seconds;
     if (!field(head, "Transfer-Encoding").empty()) {
         answer.body = without_chunks(server, body);
         return answer;
@@ -146,6 +150,29 @@ HttpAnswer parse(const ServerUrl& server, std::string_view bytes) {
     if (body.size() < length) fail(server, "the answer is cut off");
     answer.body = body.substr(0, length);
     return answer;
+}
+
+/// Whether `bytes` hold a whole answer; chunks are looked at by their end only, which the server
+/// sends last.
+bool is_whole(std::string_view bytes) {
+    const std::size_t head_end = bytes.find("\r\n\r\n");
+    if (head_end == std::string_view::npos) return false;
+    const std::string_view head = bytes.substr(0, head_end);
+    const std::string_view body = bytes.substr(head_end + 4);
+    if (!field(head, "Transfer-Encoding").empty()) return body.ends_with("0\r\n\r\n");
+    std::size_t length = 0;
+    read_number(field(head, "Content-Length"), length, 10);
+    return body.size() >= length;
+}
+
+void limit_silence(BIO& bio, int seconds) {
+    int socket = -1;
+    BIO_get_fd(&bio, &socket);
+    const timeval limit{seconds, 0};
+    if (socket >= 0) {
+        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    }
 }
 
 /// Retrying is the operator's: each request is a new one.
@@ -214,6 +241,66 @@ HttpAnswer http_request(
     const Connection connection = connect(server);
     send(server, *connection.bio, request);
     return parse(server, receive(server, *connection.bio));
+}
+
+struct HttpConnection::Open {
+    Connection connection;
+};
+
+HttpConnection::HttpConnection(ServerUrl server, std::string key, int silence_s)
+    : server_(std::move(server)), key_(std::move(key)), silence_s_(silence_s) {}
+
+HttpConnection::~HttpConnection() = default;
+
+std::string HttpConnection::receive_one() {
+    std::string answer;
+    char buffer[65536];
+    while (!is_whole(answer)) {
+        const int got = BIO_read(open_->connection.bio.get(), buffer, sizeof buffer);
+        if (got <= 0) fail(server_, "the connection broke before the answer");
+        answer.append(buffer, static_cast<std::size_t>(got));
+        if (answer.size() > kAnswerBytesMax) fail(server_, "the answer is too long");
+    }
+    return answer;
+}
+
+HttpAnswer HttpConnection::request(
+    std::string_view method,
+    std::string_view target,
+    std::string_view content_type,
+    std::string_view body
+) {
+    std::string head = fmt::format(
+        "{} {} HTTP/1.1\r\nHost: {}:{}\r\nAuthorization: Bearer {}\r\n",
+        method,
+        target,
+        server_.host,
+        server_.port,
+        key_
+    );
+    if (!body.empty()) {
+        head +=
+            fmt::format("Content-Type: {}\r\nContent-Length: {}\r\n", content_type, body.size());
+    }
+    head += "\r\n";
+    try {
+        if (!open_) {
+            open_ = std::make_unique<Open>(Open{connect(server_)});
+            limit_silence(*open_->connection.bio, silence_s_);
+        }
+        send(server_, *open_->connection.bio, head);
+        send(server_, *open_->connection.bio, body);
+        const std::string bytes = receive_one();
+        HttpAnswer answer = parse(server_, bytes);
+        const std::string_view answer_head =
+            std::string_view(bytes).substr(0, bytes.find("\r\n\r\n"));
+        const std::string_view kept = field(answer_head, "Connection");
+        if (kept.size() >= 5 && strncasecmp(kept.data(), "close", 5) == 0) open_.reset();
+        return answer;
+    } catch (...) {
+        open_.reset();
+        throw;
+    }
 }
 
 }  // namespace tools

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,6 +19,7 @@ struct ServerUrl {
 struct HttpAnswer {
     int status = 0;
     std::string body;
+    std::optional<int> retry_after_s;
 };
 
 /// One blocking request on a connection of its own. `key` is sent as bearer token; https verifies
@@ -29,5 +32,33 @@ struct HttpAnswer {
     std::string_view key,
     std::string_view body
 );
+
+/// One connection that is kept between requests and made when it is needed. One thread.
+class HttpConnection {
+public:
+    /// A silence of `silence_s` while an answer is due breaks the connection.
+    HttpConnection(ServerUrl server, std::string key, int silence_s);
+    ~HttpConnection();
+    HttpConnection(const HttpConnection&) = delete;
+    HttpConnection& operator=(const HttpConnection&) = delete;
+
+    /// Throws std::runtime_error, and closes the connection, when there is no whole answer. Nothing
+    /// is sent twice.
+    [[nodiscard]] HttpAnswer request(
+        std::string_view method,
+        std::string_view target,
+        std::string_view content_type,
+        std::string_view body
+    );
+
+private:
+    struct Open;
+    [[nodiscard]] std::string receive_one();
+
+    const ServerUrl server_;
+    const std::string key_;
+    const int silence_s_;
+    std::unique_ptr<Open> open_;
+};
 
 }  // namespace tools
