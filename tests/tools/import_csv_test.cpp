@@ -1,8 +1,10 @@
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/seed.hpp"
 #include "tools/import/csv_reader.hpp"
 #include "tools/import/text_encoding.hpp"
 
@@ -67,7 +69,10 @@ TEST_CASE("csv: a broken quote costs one record and names its place", "[import]"
     CHECK(read("a,b\"c,d\ne,f\n") == Lines{"1:a!bad_quote@1:4", "2:e|f"});
     CHECK(read("a,\"b\"c,d\ne,f\n") == Lines{"1:a!bad_quote@1:6", "2:e|f"});
     CHECK(read("a,\"b,c\nd,e\n") == Lines{"1:a!bad_quote@1:3", "2:d|e"});
-    CHECK(read("x\na,\"b\nc\"d,e\nf\n") == Lines{"1:x", "2:a!bad_quote@3:3", "4:f"});
+    CHECK(
+        read("x\na,\"b\nc\"d,e\nf\n") ==
+        Lines{"1:x", "2:a!bad_quote@2:3", "3:!bad_quote@3:2", "4:f"}
+    );
 }
 
 TEST_CASE("csv: separator and quote can be others", "[import]") {
@@ -84,6 +89,58 @@ TEST_CASE("csv: fields know where they begin", "[import]") {
     CHECK(record.fields[1].column == 4);
     CHECK(record.fields[2].line == 2);
     CHECK(record.fields[2].column == 4);
+}
+
+TEST_CASE("csv: what is written by the rules is read back", "[import]") {
+    std::mt19937_64 random(test_support::seed());
+    const std::string letters = "ab,;\"\n\r 'é";
+    for (int round = 0; round < 500; ++round) {
+        std::string text;
+        std::vector<std::vector<std::string>> rows(1 + random() % 4);
+        for (auto& row : rows) {
+            row.resize(2 + random() % 3);
+            for (std::size_t i = 0; i < row.size(); ++i) {
+                for (std::size_t left = random() % 6; left > 0; --left)
+                    row[i].push_back(letters[random() % letters.size()]);
+                text += i == 0 ? "\"" : ",\"";
+                for (const char c : row[i])
+                    text += c == '"' ? std::string("\"\"") : std::string(1, c);
+                text += "\"";
+            }
+            text += random() % 2 == 0 ? "\n" : "\r\n";
+        }
+        CsvReader reader(text, {});
+        CsvRecord record;
+        for (const auto& row : rows) {
+            REQUIRE(reader.next(record));
+            REQUIRE_FALSE(record.fault.has_value());
+            REQUIRE(record.fields.size() == row.size());
+            for (std::size_t i = 0; i < row.size(); ++i)
+                REQUIRE(record.fields[i].text == row[i]);
+        }
+        REQUIRE_FALSE(reader.next(record));
+    }
+}
+
+TEST_CASE("csv: any bytes come to an end and lines only go on", "[import]") {
+    std::mt19937_64 random(test_support::seed());
+    const std::string letters = "a,\"\"\n\r";
+    for (int round = 0; round < 2000; ++round) {
+        std::string text;
+        for (std::size_t left = random() % 40; left > 0; --left)
+            text.push_back(letters[random() % letters.size()]);
+        INFO(text);
+        CsvReader reader(text, {});
+        CsvRecord record;
+        std::uint64_t line = 0;
+        std::size_t records = 0;
+        while (reader.next(record)) {
+            REQUIRE(record.line > line);
+            line = record.line;
+            REQUIRE(++records <= text.size());
+        }
+        REQUIRE(reader.position() == text.size());
+    }
 }
 
 TEST_CASE("encoding: single bytes become UTF-8", "[import]") {

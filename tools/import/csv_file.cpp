@@ -38,10 +38,11 @@ void CsvFile::bind(const std::vector<std::string>& header, const std::string& pa
     header_fields_ = header.size();
     for (const std::string& column : map_.columns) {
         const auto found = std::find(header.begin(), header.end(), column);
-        if (found == header.end())
+        if (found == header.end()) {
             throw UsageError(
                 fmt::format("{}:1: has no column {}, which the map names", path, column)
             );
+        }
         if (std::find(found + 1, header.end(), column) != header.end())
             throw UsageError(fmt::format("{}:1: has the column {} twice", path, column));
         at_.push_back(static_cast<std::size_t>(found - header.begin()));

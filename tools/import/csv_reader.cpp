@@ -1,5 +1,7 @@
 #include "tools/import/csv_reader.hpp"
 
+#include <fmt/format.h>
+
 namespace importer {
 
 namespace {
@@ -76,19 +78,27 @@ CsvReader::Stop CsvReader::read_field(CsvRecord& record) {
 
 CsvReader::Stop CsvReader::read_quoted(CsvRecord& record, CsvField field) {
     const std::size_t opened = position_;
-    const std::uint64_t opened_line = line_;
     const std::size_t opened_line_start = line_start_;
+    // Of all the lines that a faulty quote seems to hold, only the one that opened it is lost.
+    const auto give_up = [&](std::string reason, std::size_t at) {
+        if (line_ != field.line) {
+            reason += fmt::format(", on line {}", line_);
+            at = opened;
+        }
+        position_ = opened;
+        line_ = field.line;
+        line_start_ = opened_line_start;
+        const Stop stop = fail(record, std::move(reason), line_, at);
+        skip_line();
+        return stop;
+    };
     std::string* own = nullptr;
     std::size_t begin = ++position_;
     for (;; ++position_) {
         if (at_end()) {
-            // Nothing closes it: only the line that opened it is lost.
-            position_ = opened;
-            line_ = opened_line;
+            line_ = field.line;
             line_start_ = opened_line_start;
-            auto stop = fail(record, "a quote that nothing closes", opened_line, opened);
-            skip_line();
-            return stop;
+            return give_up("a quote that nothing closes", opened);
         }
         if (text_[position_] == '\n') {
             ++line_;
@@ -110,9 +120,7 @@ CsvReader::Stop CsvReader::read_quoted(CsvRecord& record, CsvField field) {
     ++position_;
     if (text_.substr(position_, 2) == "\r\n") ++position_;
     if (!at_end() && text_[position_] != format_.separator && text_[position_] != '\n') {
-        auto stop = fail(record, "text behind a closing quote", line_, position_);
-        skip_line();
-        return stop;
+        return give_up("text behind a closing quote", position_);
     }
     record.fields.push_back(field);
     return end_of_field();

@@ -35,8 +35,7 @@ struct CsvRecord {
 /// and CRLF, a byte order mark. Blank lines are no records.
 ///
 /// Our own and not libcsv's because every complaint needs its line and column, and because one
-/// broken quote must cost one line: after text behind a closing quote the reader goes on at the
-/// next line; after a quote that nothing closes, at the line after the one that opened it.
+/// faulty quote must cost one line: the reader goes on at the line after the one that opened it.
 class CsvReader {
 public:
     CsvReader(std::string_view text, CsvFormat format);

@@ -23,9 +23,13 @@ GroupWindow window_of(const Map& map) {
     return {map.group->within, GroupWindow::Late::is_noticed};
 }
 
+/// Text of a file for people: quoted, and cut between two characters.
 std::string shown(std::string_view text) {
     constexpr std::size_t kShownMax = 60;
-    return fmt::format("\"{}\"{}", text.substr(0, kShownMax), text.size() > kShownMax ? "…" : "");
+    std::size_t end = std::min(text.size(), kShownMax);
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
+        --end;
+    return fmt::format("\"{}\"{}", text.substr(0, end), end < text.size() ? "…" : "");
 }
 
 }  // namespace

@@ -235,6 +235,8 @@ private:
         if (given == nullptr) return;
         const toml::array* list = given->as_array();
         if (list == nullptr) root_.complain("skip", "must be written [[skip]]");
+        constexpr std::size_t kSkipsMax = 32;  // bits of Group::skips
+        if (list->size() > kSkipsMax) root_.complain("skip", "is there more than 32 times");
         for (const toml::node& item : *list) {
             if (!item.is_table()) root_.complain("skip", "must be written [[skip]]");
             MapTable table(*item.as_table(), "skip", root_.file());
@@ -281,12 +283,13 @@ private:
 
     std::vector<Condition> conditions(MapTable& table, std::string_view key) {
         const toml::array* list = table.need(key).as_array();
-        if (list == nullptr || list->empty())
+        if (list == nullptr || list->empty()) {
             table.complain(
                 key,
                 "must be a list of conditions such as { from = \"{Country}\", "
                 "equals = \"Unspecified\" }"
             );
+        }
         std::vector<Condition> found;
         for (const toml::node& item : *list) {
             if (!item.is_table()) table.complain(item, key, "must be a list of tables");
