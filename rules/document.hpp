@@ -45,6 +45,7 @@ struct Document {
     std::vector<Currency> currencies;
     std::vector<DocumentRule> rules;  ///< as written
     std::vector<Board> boards;
+    ledger::Timestamp park_for = kParkForDefault;
     std::string canonical;
 };
 

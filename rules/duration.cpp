@@ -60,6 +60,26 @@ std::string read_database_version() {
 
 }  // namespace
 
+std::optional<ledger::Timestamp> parse_wait(std::string_view text) {
+    constexpr std::size_t kDigitsMax = 5;
+    constexpr Timestamp kMax = 30 * ledger::kMicrosPerDay;
+    if (text.size() < 2 || text.size() > kDigitsMax + 1 || text[0] < '1' || text[0] > '9') {
+        return std::nullopt;
+    }
+    Timestamp unit = 0;
+    switch (text.back()) {
+        case 'm': unit = ledger::kMicrosPerMinute; break;
+        case 'h': unit = ledger::kMicrosPerHour; break;
+        case 'd': unit = ledger::kMicrosPerDay; break;
+        default: return std::nullopt;
+    }
+    Timestamp count = 0;
+    const char* const end = text.data() + text.size() - 1;
+    const auto parsed = std::from_chars(text.data(), end, count);
+    if (parsed.ec != std::errc() || parsed.ptr != end || count > kMax / unit) return std::nullopt;
+    return count * unit;
+}
+
 std::optional<DurationSpec> parse_duration(std::string_view text) {
     DurationSpec spec;
     const bool end_of_month = text.starts_with(kEndOfMonth);

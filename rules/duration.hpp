@@ -32,6 +32,10 @@ struct DurationSpec {
 /// The text that parse_duration reads.
 [[nodiscard]] std::string to_string(const DurationSpec& spec);
 
+/// Reads a wait such as "90m", "72h" or "3d" (exact hours and days, no calendar): microseconds;
+/// nullopt for anything else, and for what is not within 1 minute and 30 days.
+[[nodiscard]] std::optional<ledger::Timestamp> parse_wait(std::string_view text);
+
 /// The zone called `name`, e.g. "Europe/Paris", "UTC"; nullptr for names that are no IANA zone (the
 /// files of leap-second time and "localtime" included). Lives as long as the process. Thread-safe.
 [[nodiscard]] const date::time_zone* find_zone(std::string_view name);

@@ -43,7 +43,9 @@ struct Fields {
     Names unsupported;
 };
 
-constexpr std::string_view kProgramKnown[]{"boards", "campaigns", "currencies", "program", "tz"};
+constexpr std::string_view kProgramKnown[]{
+    "boards", "campaigns", "currencies", "orders", "program", "tz"};
+constexpr std::string_view kOrdersKnown[]{"park_for"};
 constexpr std::string_view kProgramUnsupported[]{
     "caps",
     "counters",
@@ -151,6 +153,7 @@ public:
         for (const Place& item : items(*top, "boards", Presence::optional, 0, kBoardsMax)) {
             read_board(item);
         }
+        read_orders(*top);
         return std::move(document_);
     }
 
@@ -340,6 +343,23 @@ private:
         document_.zone = find_zone(*value);
         if (document_.zone == nullptr)
             invalid("/tz", "must be an IANA time zone such as Europe/Paris");
+    }
+
+    void read_orders(const ObjectPlace& top) {
+        const auto place = field(top, "orders", Presence::optional);
+        if (!place) return;
+        const auto fields = as_object(*place, {kOrdersKnown, {}});
+        if (!fields) return;
+        const auto wait = text(*fields, "park_for", Presence::optional);
+        if (!wait) return;
+        if (const auto micros = parse_wait(*wait)) {
+            document_.park_for = *micros;
+        } else {
+            invalid(
+                child_pointer(fields->pointer, "park_for"),
+                "must be a wait of 1 minute to 30 days, such as 90m, 72h or 3d"
+            );
+        }
     }
 
     void read_currency(const Place& place) {

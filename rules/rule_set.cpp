@@ -54,6 +54,7 @@ public:
         });
         rule_set_->currencies_ = std::move(document.currencies);
         rule_set_->boards_ = std::move(document.boards);
+        rule_set_->park_for_ = document.park_for;
         rule_set_->zone_name_ = std::move(document.zone_name);
         rule_set_->zone_ = document.zone;
         rule_set_->canonical_ = std::move(document.canonical);

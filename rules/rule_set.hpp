@@ -42,6 +42,9 @@ struct Board {
     std::vector<BoardWindow> windows;
 };
 
+/// How long a refund waits for its order where the document does not say: 72 h.
+inline constexpr ledger::Timestamp kParkForDefault = 72 * 60 * ledger::kMicrosPerMinute;
+
 /// Limits of a program document.
 inline constexpr std::size_t kDocumentBytesMax = 256 * 1024;
 inline constexpr std::size_t kDocumentDepthMax = 32;
@@ -72,6 +75,9 @@ public:
     /// The names of those rules, in the same order; the views live as long as the RuleSet.
     [[nodiscard]] std::vector<std::string_view> rule_names() const;
 
+    /// How long a refund that came before its order waits for it, microseconds.
+    [[nodiscard]] ledger::Timestamp park_for() const { return park_for_; }
+
     /// Bit n: some rule reads OrderSlot n.
     [[nodiscard]] std::uint32_t slots_read() const { return slots_read_; }
 
@@ -90,6 +96,7 @@ private:
     std::vector<Board> boards_;
     std::vector<CompiledRule> order_paid_;
     std::uint32_t slots_read_ = 0;
+    ledger::Timestamp park_for_ = kParkForDefault;
     std::string zone_name_;
     const date::time_zone* zone_ = nullptr;
     std::string canonical_;
