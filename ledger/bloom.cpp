@@ -6,6 +6,7 @@
 #include <new>
 
 #include "ledger/base/invariant.hpp"
+#include "ledger/row_codec.hpp"
 
 namespace ledger {
 namespace {
@@ -147,6 +148,15 @@ Result<void> KeyFilter::rebuild(const ViewSnapshot& views, const std::atomic<boo
     }
     if (wrong_size) {
         return make_error(ErrorCode::corrupt, "view keys: a key has not 20 bytes");
+    }
+    const auto waiting =
+        views.scan(ViewFamily::waiting, {}, {}, [&](std::string_view key, std::string_view) {
+            if (const auto parsed = parse_seen_key(key))
+                old_.add(waiting_filter_hash(parsed->hash));
+            return !stop.load(std::memory_order_relaxed);
+        });
+    if (!waiting) {
+        return waiting.error();
     }
     if (!stop.load(std::memory_order_relaxed)) {
         ready_.store(true, std::memory_order_release);

@@ -48,7 +48,9 @@ public:
               ViewFamily::keys,
               ViewFamily::rev,
               ViewFamily::due,
-              ViewFamily::seqidx}) {
+              ViewFamily::seqidx,
+              ViewFamily::waiting,
+              ViewFamily::orphan}) {
             Result<void> failed;
             Result<void> scanned =
                 rows_.scan(family, [&](std::string_view key, std::string_view value) {
@@ -235,6 +237,8 @@ public:
         if (entry_.kind == EntryKind::activate || entry_.kind == EntryKind::expire ||
             entry_.kind == EntryKind::board_window)
             return;
+        // A refund whose order did not come in time.
+        if (entry_.kind == EntryKind::orphaned && !entry_.has_event) return;
         fields_.number(static_cast<std::uint64_t>(entry_.kind));
         // Other kinds happen when they are recorded, which the digest leaves out.
         if (entry_.has_event) fields_.signed_number(entry_.occurred_at);

@@ -102,6 +102,8 @@ void Entry::clear() {
     key.label = {};
     key.public_key = {};
     board_window = {};
+    has_parking = false;
+    parking = {};
     refusal.detail = {};
     refusal.faults.clear();
 }

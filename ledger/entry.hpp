@@ -74,7 +74,14 @@ enum class Account : std::uint8_t {
 enum class Purpose : std::uint8_t { burn = 1, expire = 2, take_back = 3, repay = 4, restore = 5 };
 
 /// Stored: never renumber.
-enum class LinkKind : std::uint8_t { original = 1, reverses = 2, member_entry = 3 };
+enum class LinkKind : std::uint8_t {
+    original = 1,
+    reverses = 2,
+    member_entry = 3,
+    /// The `parked` entry of a refund whose waiting this entry ends, or the `orphaned` one that it
+    /// attaches.
+    parked = 4,
+};
 
 /// Stored: never renumber. Windows that turn over; `all` never does and needs no entry.
 enum class WindowKind : std::uint8_t { month = 1, week = 2 };
@@ -221,6 +228,12 @@ struct BoardWindowPart {
     Timestamp ends_at = 0;
 };
 
+/// A refund that came before its order.
+struct ParkingPart {
+    Hash16 order_hash{};  ///< natural hash of the order
+    Timestamp until = 0;  ///< 0: the entry ends the waiting
+};
+
 /// What the first answer of a refused command said besides its code.
 struct RefusalPart {
     std::string_view detail;
@@ -281,6 +294,8 @@ struct Entry {
     KeyPart key;                           ///< kind key
     RefusalPart refusal;                   ///< kind rejected
     BoardWindowPart board_window;          ///< kind board_window
+    bool has_parking = false;
+    ParkingPart parking;  ///< a refund that waits for its order, or the end of that
 
     /// Back to the default state, keeping the vectors' memory.
     void clear();

@@ -107,6 +107,8 @@ std::size_t bound(const Entry& entry) {
     if (entry.kind == EntryKind::rejected) size += bound(entry.refusal);
     if (entry.kind == EntryKind::board_window)
         size += wire::kFrameMax + wire::bound(entry.board_window.id) + 3 * wire::kNumberMax;
+    if (entry.has_parking)
+        size += wire::kFrameMax + wire::bound(view(entry.parking.order_hash)) + wire::kNumberMax;
     return size;
 }
 
@@ -305,6 +307,11 @@ void write_board_window(Writer& out, const BoardWindowPart& part) {
     out.number<4>(part.ends_at);
 }
 
+void write_parking(Writer& out, const ParkingPart& part) {
+    out.text<1>(view(part.order_hash));
+    out.number<2>(part.until);
+}
+
 void write_refusal(Writer& out, const RefusalPart& part) {
     out.text<1>(part.detail);
     for (const FieldFault& fault : part.faults) {
@@ -359,6 +366,7 @@ void write_entry(Writer& out, const Entry& entry) {
             break;
         default: break;
     }
+    if (entry.has_parking) out.nested<31>([&] { write_parking(out, entry.parking); });
 }
 
 // ---------------------------------------------------------------------------------------- reading
@@ -479,7 +487,7 @@ Link read_link(pbf_reader in) {
     Link link{.kind = LinkKind{}, .seq = {}};
     while (in.next()) {
         switch (in.tag_and_type()) {
-            case number_field(1): link.kind = read_enum(in, LinkKind::member_entry); break;
+            case number_field(1): link.kind = read_enum(in, LinkKind::parked); break;
             case number_field(2): link.seq = Seq{in.get_uint64()}; break;
             default: in.skip();
         }
@@ -740,6 +748,23 @@ BoardWindowPart read_board_window(pbf_reader in) {
     return part;
 }
 
+ParkingPart read_parking(pbf_reader in) {
+    ParkingPart part;
+    bool has_order = false;
+    while (in.next()) {
+        switch (in.tag_and_type()) {
+            case text_field(1):
+                part.order_hash = read_hash<Hash16>(in);
+                has_order = true;
+                break;
+            case number_field(2): part.until = in.get_int64(); break;
+            default: in.skip();
+        }
+    }
+    if (!has_order) throw Malformed("parked without an order");
+    return part;
+}
+
 FieldFault read_fault(pbf_reader in) {
     FieldFault fault;
     while (in.next()) {
@@ -840,6 +865,10 @@ void read_entry(pbf_reader in, OwnedEntry& owned) {
             case text_field(28): read_key(in.get_message(), entry.key); break;
             case text_field(29): read_refusal(in.get_message(), entry.refusal); break;
             case text_field(30): entry.board_window = read_board_window(in.get_message()); break;
+            case text_field(31):
+                entry.parking = read_parking(in.get_message());
+                entry.has_parking = true;
+                break;
             default: in.skip();
         }
     }

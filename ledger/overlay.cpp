@@ -75,6 +75,25 @@ struct Overlay::Impl final : RowWriter {
         }
         return at->second;
     }
+    WaitingRefunds& change_waiting(ProgramId program, const Hash16& order) override {
+        const auto [at, made] = waiting.try_emplace({program, order});
+        if (made) {
+            const Lookup<WaitingRefunds> known = base.waiting(program, order);
+            if (known.found()) at->second = *known.row;
+        }
+        if (!at->second) at->second.emplace();
+        return *at->second;
+    }
+    void drop_waiting(ProgramId program, const Hash16& order) override {
+        waiting[{program, order}].reset();
+    }
+    void put_parked_due(ProgramId, Timestamp, Seq, bool) override {
+        // Timers of what did not happen.
+    }
+    void add_orphan(ProgramId program, Seq seq, const Orphan& orphan) override {
+        orphans[{program, seq}] = orphan;
+    }
+    void drop_orphan(ProgramId program, Seq seq) override { orphans[{program, seq}].reset(); }
     void claim(ProgramId program, const Hash16& hash, Seq seq) override {
         seen.emplace(std::pair(program, hash), seq);
     }
@@ -103,6 +122,8 @@ struct Overlay::Impl final : RowWriter {
     std::map<MemberAt, Member> members;
     std::map<ChunkAt, std::optional<LotChunk>> chunks;
     std::map<std::pair<ProgramId, Seq>, OrderState> orders;
+    std::map<std::pair<ProgramId, Hash16>, std::optional<WaitingRefunds>> waiting;
+    std::map<std::pair<ProgramId, Seq>, std::optional<Orphan>> orphans;
     std::map<std::pair<ProgramId, Hash16>, Seq> seen;
     std::map<std::pair<ProgramId, Hash16>, MemberId> external_ids;
     std::map<MemberAt, ProfileHashes> profiles;
@@ -146,6 +167,20 @@ Lookup<OrderState> Overlay::order_state(ProgramId program, Seq order) const {
     const auto at = impl_->orders.find({program, order});
     if (at != impl_->orders.end()) return {Presence::found, &at->second};
     return impl_->base.order_state(program, order);
+}
+
+Lookup<WaitingRefunds> Overlay::waiting(ProgramId program, const Hash16& order) const {
+    const auto at = impl_->waiting.find({program, order});
+    if (at == impl_->waiting.end()) return impl_->base.waiting(program, order);
+    if (!at->second) return {Presence::absent, nullptr};
+    return {Presence::found, &*at->second};
+}
+
+Lookup<Orphan> Overlay::orphan(ProgramId program, Seq seq) const {
+    const auto at = impl_->orphans.find({program, seq});
+    if (at == impl_->orphans.end()) return impl_->base.orphan(program, seq);
+    if (!at->second) return {Presence::absent, nullptr};
+    return {Presence::found, &*at->second};
 }
 
 ValueLookup<Seq> Overlay::seen(ProgramId program, const Hash16& hash) const {
@@ -193,6 +228,8 @@ void Overlay::reset() {
     impl_->members.clear();
     impl_->chunks.clear();
     impl_->orders.clear();
+    impl_->waiting.clear();
+    impl_->orphans.clear();
     impl_->seen.clear();
     impl_->external_ids.clear();
     impl_->profiles.clear();

@@ -21,6 +21,8 @@ public:
     Lookup<Member> member(ProgramId program, MemberId id) const override;
     Lookup<LotChunk> lot_chunk(ProgramId program, MemberId id, std::uint32_t chunk) const override;
     Lookup<OrderState> order_state(ProgramId program, Seq order) const override;
+    Lookup<WaitingRefunds> waiting(ProgramId program, const Hash16& order) const override;
+    Lookup<Orphan> orphan(ProgramId program, Seq seq) const override;
     ValueLookup<Seq> seen(ProgramId program, const Hash16& hash) const override;
     ValueLookup<MemberId> member_by_external_id(ProgramId program, const Hash16& hash)
         const override;

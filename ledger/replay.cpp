@@ -5,6 +5,7 @@
 #include "ledger/blind.hpp"
 #include "ledger/entry_codec.hpp"
 #include "ledger/log.hpp"
+#include "ledger/row_codec.hpp"
 #include "ledger/seal.hpp"
 
 namespace ledger {
@@ -93,6 +94,7 @@ Result<void> Replay::apply_entry(std::string_view bytes) {
     if (options_.on_key) {
         if (entry.has_key_hash) options_.on_key(entry.key_hash);
         if (entry.has_natural_hash) options_.on_key(entry.natural_hash);
+        if (entry.has_parking) options_.on_key(waiting_filter_hash(entry.parking.order_hash));
     }
     completed_.clear();
     trees[entry.program].append(bytes, &completed_);

@@ -70,7 +70,9 @@ Shape shape(ViewFamily family) {
         case ViewFamily::stmt: return {.point_reads = true, .compressible = true};
         case ViewFamily::rev: return {.point_reads = true, .compressible = true};
         case ViewFamily::due: return {.compressible = true};
-        case ViewFamily::blind: return {.point_reads = true};
+        case ViewFamily::blind:
+        case ViewFamily::waiting:
+        case ViewFamily::orphan: return {.point_reads = true};
         case ViewFamily::seqidx:
         case ViewFamily::tree:
             return {.ascending = true, .compressible = family == ViewFamily::seqidx};
@@ -353,7 +355,7 @@ private:
     Result<Versions> versions() const;
     Result<void> forget_incoming();
     Result<void> leave_sequence_zero();
-    Result<std::vector<std::string>> unknown_families() const;
+    Result<std::vector<std::string>> unknown_families();
     /// Writes the rows that `add` gives to a file to be ingested.
     Result<rocksdb::IngestExternalFileArg> write_file(
         ViewFamily family, const std::function<rocksdb::Status(rocksdb::SstFileWriter&)>& add
@@ -368,10 +370,11 @@ private:
     rocksdb::DBOptions database_options_;
     std::array<rocksdb::ColumnFamilyOptions, kFamilies> family_options_;
     bool rebuilt_ = false;
+    bool incomplete_ = false;  ///< made by a release that had fewer families
     std::atomic<std::uint64_t> applied_{0};
 };
 
-Result<std::vector<std::string>> RocksdbViews::unknown_families() const {
+Result<std::vector<std::string>> RocksdbViews::unknown_families() {
     std::vector<std::string> found;
     std::vector<std::string> unknown;
     if (!options_.disk->exists(options_.path + "/CURRENT")) {
@@ -381,6 +384,7 @@ Result<std::vector<std::string>> RocksdbViews::unknown_families() const {
     if (!status.ok()) {
         return error_from(status, "cannot open " + options_.path);
     }
+    incomplete_ = found.size() < kFamilies + 1;
     for (std::string& family : found) {
         bool known = family == rocksdb::kDefaultColumnFamilyName;
         for (std::size_t i = 0; i < kFamilies; ++i) {
@@ -471,6 +475,10 @@ Result<void> RocksdbViews::open() {
             ErrorCode::newer_format,
             fmt::format("{}: this release does not know view {}", options_.path, unknown->front())
         );
+    }
+    if (incomplete_ && options_.read_only) {
+        rebuilt_ = true;
+        return {};
     }
     if (auto opened = open_database(); !opened) {
         return opened;

@@ -268,6 +268,26 @@ std::string due_row_key(ProgramId program, Timestamp when, MemberId member) {
     return key;
 }
 
+std::string parked_due_row_key(ProgramId program, Timestamp when, Seq parked) {
+    // No member has such a number.
+    return due_row_key(program, when, MemberId{parked.value | kSignBit});
+}
+
+std::string waiting_row_key(ProgramId program, const Hash16& order) {
+    return seen_row_key(program, order);
+}
+
+std::string orphan_row_key(ProgramId program, Seq seq) {
+    return order_row_key(program, seq);
+}
+
+Hash16 waiting_filter_hash(const Hash16& order) {
+    Hash16 other = order;
+    for (std::uint8_t& byte : other)
+        byte = static_cast<std::uint8_t>(~byte);
+    return other;
+}
+
 std::string external_id_row_key(ProgramId program, const Hash16& hash) {
     std::string key;
     key.reserve(21);
@@ -348,10 +368,16 @@ std::optional<SeqKey> parse_seq_key(std::string_view key) {
 
 std::optional<DueKey> parse_due_key(std::string_view key) {
     if (key.size() != 20) return std::nullopt;
-    return DueKey{
-        ProgramId{big<std::uint32_t>(key, 0)},
-        static_cast<Timestamp>(big<std::uint64_t>(key, 4) ^ kSignBit),
-        MemberId{big<std::uint64_t>(key, 12)}};
+    DueKey parsed;
+    parsed.program = ProgramId{big<std::uint32_t>(key, 0)};
+    parsed.when = static_cast<Timestamp>(big<std::uint64_t>(key, 4) ^ kSignBit);
+    const auto who = big<std::uint64_t>(key, 12);
+    if ((who & kSignBit) != 0) {
+        parsed.parked = Seq{who ^ kSignBit};
+    } else {
+        parsed.member = MemberId{who};
+    }
+    return parsed;
 }
 
 std::optional<BlindKey> parse_blind_key(std::string_view key) {
@@ -414,6 +440,8 @@ void encode_row(const Program& row, std::string& out) {
         writer.signed_number(window.starts_at);
         writer.signed_number(window.ends_at);
     }
+    writer.number(row.waiting);
+    writer.number(row.orphans);
 }
 
 Result<void> decode_row(std::string_view key, std::string_view value, Program& row) {
@@ -456,6 +484,8 @@ Result<void> decode_row(std::string_view key, std::string_view value, Program& r
             window.starts_at = reader.signed_number();
             window.ends_at = reader.signed_number();
         }
+        row.waiting = reader.number();
+        row.orphans = reader.number();
     });
 }
 
@@ -617,6 +647,41 @@ Result<void> decode_row(std::string_view key, std::string_view value, OrderState
     });
 }
 
+void encode_row(const WaitingRefunds& row, std::string& out) {
+    Writer writer(out);
+    writer.number(row.refunds.size());
+    for (const WaitingRefunds::Refund& refund : row.refunds) {
+        writer.number(refund.parked.value);
+        writer.signed_number(refund.until);
+    }
+}
+
+Result<void> decode_row(std::string_view key, std::string_view value, WaitingRefunds& row) {
+    if (!parse_seen_key(key)) return malformed("key of waiting");
+    row = WaitingRefunds{};
+    return decode(value, "waiting", [&row](Reader& reader) {
+        const std::uint64_t count = reader.count();
+        reader.require(count > 0 && count <= kWaitingMax);
+        for (std::uint64_t n = count; n > 0 && reader.ok(); --n) {
+            const Seq parked{reader.number()};
+            row.refunds.push_back({parked, reader.signed_number()});
+        }
+    });
+}
+
+void encode_row(const Orphan& row, std::string& out) {
+    Writer writer(out);
+    writer.number(row.facts.value);
+}
+
+Result<void> decode_row(std::string_view key, std::string_view value, Orphan& row) {
+    if (!parse_seq_key(key)) return malformed("key of orphan");
+    return decode(value, "orphan", [&row](Reader& reader) {
+        row.facts = Seq{reader.number()};
+        reader.require(!row.facts.none());
+    });
+}
+
 void encode_row(const ProfileHashes& row, std::string& out) {
     out.clear();
     out.push_back(kRowVersion);
@@ -734,6 +799,8 @@ Result<void> check_row(ViewFamily family, std::string_view key, std::string_view
         case ViewFamily::due: return check_empty(parse_due_key(key).has_value(), value);
         case ViewFamily::blind: return check_blind(key, value);
         case ViewFamily::seqidx: return check_as<SeqIndex>(key, value);
+        case ViewFamily::waiting: return check_as<WaitingRefunds>(key, value);
+        case ViewFamily::orphan: return check_as<Orphan>(key, value);
         case ViewFamily::meta:
         case ViewFamily::tree:
         case ViewFamily::count_: break;

@@ -29,6 +29,13 @@ inline constexpr char kRowVersion = 1;
 [[nodiscard]] std::string seen_row_key(ProgramId program, const Hash16& hash);
 [[nodiscard]] std::string order_row_key(ProgramId program, Seq order);
 [[nodiscard]] std::string due_row_key(ProgramId program, Timestamp when, MemberId member);
+/// Of a refund that waits for its order until `when`.
+[[nodiscard]] std::string parked_due_row_key(ProgramId program, Timestamp when, Seq parked);
+[[nodiscard]] std::string waiting_row_key(ProgramId program, const Hash16& order);
+[[nodiscard]] std::string orphan_row_key(ProgramId program, Seq seq);
+/// What the key filter knows of an order that refunds wait for: another hash than the order's own,
+/// which is in the filter only once the order came.
+[[nodiscard]] Hash16 waiting_filter_hash(const Hash16& order);
 [[nodiscard]] std::string external_id_row_key(ProgramId program, const Hash16& hash);
 [[nodiscard]] std::string profile_row_key(ProgramId program, MemberId member);
 /// `kind` is email or phone. Only the first 8 bytes of the hash are in the key (as in
@@ -63,7 +70,8 @@ struct SeqKey {
 struct DueKey {
     ProgramId program;
     Timestamp when = 0;
-    MemberId member;
+    MemberId member;  ///< none: a parked refund is due
+    Seq parked;
 };
 struct BlindKey {
     BlindKind kind = BlindKind::external_id;
@@ -76,8 +84,8 @@ struct BlindKey {
 [[nodiscard]] std::optional<std::uint64_t> parse_api_key_key(std::string_view key);
 [[nodiscard]] std::optional<MemberKey> parse_member_key(std::string_view key);
 [[nodiscard]] std::optional<ChunkKey> parse_chunk_key(std::string_view key);
-[[nodiscard]] std::optional<SeenRowKey> parse_seen_key(std::string_view key);
-[[nodiscard]] std::optional<SeqKey> parse_seq_key(std::string_view key);  ///< rev, seqidx
+[[nodiscard]] std::optional<SeenRowKey> parse_seen_key(std::string_view key);  ///< keys, waiting
+[[nodiscard]] std::optional<SeqKey> parse_seq_key(std::string_view key);  ///< rev, seqidx, orphan
 [[nodiscard]] std::optional<DueKey> parse_due_key(std::string_view key);
 [[nodiscard]] std::optional<BlindKey> parse_blind_key(std::string_view key);
 
@@ -94,6 +102,8 @@ void encode_row(const ApiKey& row, std::string& out);
 void encode_row(const Member& row, std::string& out);
 void encode_row(const LotChunk& row, std::string& out);
 void encode_row(const OrderState& row, std::string& out);
+void encode_row(const WaitingRefunds& row, std::string& out);
+void encode_row(const Orphan& row, std::string& out);
 void encode_row(const ProfileHashes& row, std::string& out);
 void encode_row(Seq seen, std::string& out);
 void encode_row(MemberId member, std::string& out);
@@ -112,6 +122,10 @@ void encode_empty_row(std::string& out);
 [[nodiscard]] Result<void> decode_row(
     std::string_view key, std::string_view value, OrderState& row
 );
+[[nodiscard]] Result<void> decode_row(
+    std::string_view key, std::string_view value, WaitingRefunds& row
+);
+[[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, Orphan& row);
 [[nodiscard]] Result<void> decode_row(
     std::string_view key, std::string_view value, ProfileHashes& row
 );

@@ -22,6 +22,11 @@ const Lot* Member::inline_lot(std::uint32_t no) const {
     return &lots[no - spilled.count - 1];
 }
 
+const WaitingRefunds::Refund* WaitingRefunds::find(Seq parked) const {
+    const auto at = std::ranges::find(refunds, parked, &Refund::parked);
+    return at == refunds.end() ? nullptr : &*at;
+}
+
 Timestamp Program::next_window_end() const {
     Timestamp next = kNever;
     for (const OpenWindow& window : windows) {

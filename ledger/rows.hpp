@@ -120,6 +120,26 @@ struct OrderState {
     boost::container::small_vector<Points, 2> taken_back;
 };
 
+/// At most this many refunds wait for one order.
+inline constexpr std::size_t kWaitingMax = 256;
+
+/// Refunds that came before their order, in the order in which they were parked. Keyed by the
+/// order's natural hash; exists while one waits.
+struct WaitingRefunds {
+    struct Refund {
+        Seq parked;
+        Timestamp until = 0;  ///< then it becomes an orphan
+        friend bool operator==(const Refund&, const Refund&) = default;
+    };
+    std::vector<Refund> refunds;
+    [[nodiscard]] const Refund* find(Seq parked) const;
+};
+
+/// A refund without an order, until somebody attaches it to one. Keyed by its `orphaned` entry.
+struct Orphan {
+    Seq facts;  ///< the entry that has its facts: the `parked` one, or the `orphaned` one itself
+};
+
 /// One program. Small and always in RAM.
 struct Program {
     ProgramId id;
@@ -151,6 +171,8 @@ struct Program {
         Timestamp ends_at = 0;
     };
     std::array<OpenWindow, kWindowKinds> windows;
+    std::uint64_t waiting = 0;  ///< refunds that wait for their order
+    std::uint64_t orphans = 0;  ///< refunds without an order
     [[nodiscard]] const OpenWindow& window(WindowKind kind) const {
         return windows[static_cast<std::size_t>(kind) - 1];
     }

@@ -101,6 +101,38 @@ struct OrderTraits {
     }
 };
 
+struct WaitingTraits {
+    using Key = HashKey;
+    using Row = WaitingRefunds;
+    static std::size_t heap_bytes(const Row& row) {
+        return row.refunds.capacity() * sizeof(WaitingRefunds::Refund);
+    }
+    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
+        save_row(
+            clock,
+            ViewFamily::waiting,
+            waiting_row_key(ProgramId{slot.key.program}, slot.key.bytes),
+            slot.present,
+            slot.row
+        );
+    }
+};
+
+struct OrphanTraits {
+    using Key = RowKey;
+    using Row = Orphan;
+    static std::size_t heap_bytes(const Row&) { return 0; }
+    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
+        save_row(
+            clock,
+            ViewFamily::orphan,
+            orphan_row_key(ProgramId{slot.key.program}, Seq{slot.key.number}),
+            slot.present,
+            slot.row
+        );
+    }
+};
+
 struct ExternalIdTraits {
     using Key = HashKey;
     using Row = MemberId;
@@ -182,8 +214,9 @@ struct SeenGeneration {
     }
 };
 
-/// Statement chunks and e-mail/phone look-ups made in one epoch. Written, never changed: only
-/// readers that need what views/ do not have yet ask for them.
+/// Statement chunks, e-mail/phone look-ups and timers of parked refunds made in one epoch, and
+/// which orphans it made or attached. Written, never changed: only readers that need what views/ do
+/// not have yet ask for them.
 struct SideGeneration {
     struct ContactKey {
         std::uint32_t program = 0;
@@ -194,14 +227,28 @@ struct SideGeneration {
     };
     PartedMap<RowKey, std::string> lines;
     std::deque<RowKey> line_order;
-    std::map<ContactKey, bool> contacts;  ///< true: erased
+    struct TimerKey {
+        std::uint32_t program = 0;
+        Timestamp when = 0;
+        std::uint64_t parked = 0;
+        friend auto operator<=>(const TimerKey&, const TimerKey&) = default;
+    };
+    using OrphanKey = std::pair<std::uint32_t, std::uint64_t>;  ///< program, seq
+    std::map<ContactKey, bool> contacts;                        ///< true: erased
+    std::map<TimerKey, bool> timers;                            ///< true: erased
+    std::map<OrphanKey, bool> orphans;                          ///< true: attached
     std::size_t bytes = 0;
     std::size_t lines_copied = 0;
     std::map<ContactKey, bool>::const_iterator contact_at;
+    std::map<TimerKey, bool>::const_iterator timer_at;
 
     void begin_copy() {
         lines_copied = 0;
         contact_at = contacts.begin();
+        timer_at = timers.begin();
+    }
+    [[nodiscard]] std::size_t rows() const {
+        return line_order.size() + contacts.size() + timers.size();
     }
     void copy(CheckpointClock& clock, std::size_t& rows) {
         for (; rows > 0 && lines_copied < line_order.size(); --rows, ++lines_copied) {
@@ -218,9 +265,17 @@ struct SideGeneration {
                 contact_row_key(ProgramId{key.program}, key.kind, key.hash, MemberId{key.member});
             if (!record.erase) encode_empty_row(record.value);
         }
+        for (; rows > 0 && timer_at != timers.end(); --rows, ++timer_at) {
+            const TimerKey& key = timer_at->first;
+            ViewRecord& record = clock.record(ViewFamily::due);
+            record.erase = timer_at->second;
+            record.key = parked_due_row_key(ProgramId{key.program}, key.when, Seq{key.parked});
+            if (!record.erase) encode_empty_row(record.value);
+        }
     }
     [[nodiscard]] bool copied() const {
-        return lines_copied == line_order.size() && contact_at == contacts.end();
+        return lines_copied == line_order.size() && contact_at == contacts.end() &&
+               timer_at == timers.end();
     }
     /// Frees a little; false when all is free.
     bool clear_step() {
@@ -232,7 +287,11 @@ struct SideGeneration {
         }
         for (int n = 0; n < 4 && !contacts.empty(); ++n)
             contacts.erase(contacts.begin());
-        return !line_order.empty() || !contacts.empty();
+        for (int n = 0; n < 4 && !timers.empty(); ++n)
+            timers.erase(timers.begin());
+        for (int n = 0; n < 4 && !orphans.empty(); ++n)
+            orphans.erase(orphans.begin());
+        return !line_order.empty() || !contacts.empty() || !timers.empty() || !orphans.empty();
     }
 };
 
@@ -367,6 +426,23 @@ struct State::Impl final : RowWriter {
     }
     OrderState& change_order(ProgramId program, Seq order) override {
         return orders.change({program.value, 0, order.value}).row;
+    }
+    WaitingRefunds& change_waiting(ProgramId program, const Hash16& order) override {
+        return waiting.change({program.value, order}).row;
+    }
+    void drop_waiting(ProgramId program, const Hash16& order) override {
+        waiting.erase({program.value, order});
+    }
+    void put_parked_due(ProgramId program, Timestamp when, Seq parked, bool erase) override {
+        side[current].timers[{program.value, when, parked.value}] = erase;
+    }
+    void add_orphan(ProgramId program, Seq seq, const Orphan& orphan) override {
+        orphans.change({program.value, 0, seq.value}).row = orphan;
+        side[current].orphans[{program.value, seq.value}] = false;
+    }
+    void drop_orphan(ProgramId program, Seq seq) override {
+        orphans.erase({program.value, 0, seq.value});
+        side[current].orphans[{program.value, seq.value}] = true;
     }
     void claim(ProgramId program, const Hash16& hash, Seq seq) override {
         const HashKey key{program.value, hash};
@@ -526,6 +602,8 @@ struct State::Impl final : RowWriter {
         visit(members);
         visit(chunks);
         visit(orders);
+        visit(waiting);
+        visit(orphans);
         visit(external_ids);
         visit(profiles);
     }
@@ -538,16 +616,19 @@ struct State::Impl final : RowWriter {
 
     [[nodiscard]] std::size_t memory_bytes() const {
         return members.memory_bytes() + chunks.memory_bytes() + orders.memory_bytes() +
-               external_ids.memory_bytes() + profiles.memory_bytes() + entries.memory_bytes() +
-               seen[0].memory_bytes() + seen[1].memory_bytes() + side[0].bytes + side[1].bytes;
+               waiting.memory_bytes() + orphans.memory_bytes() + external_ids.memory_bytes() +
+               profiles.memory_bytes() + entries.memory_bytes() + seen[0].memory_bytes() +
+               seen[1].memory_bytes() + side[0].bytes + side[1].bytes;
     }
 
     bool evict_one() {
-        switch (evict_turn++ % 5) {
+        switch (evict_turn++ % 7) {
             case 0: return members.evict_one();
             case 1: return chunks.evict_one();
             case 2: return orders.evict_one();
             case 3: return external_ids.evict_one();
+            case 4: return waiting.evict_one();
+            case 5: return orphans.evict_one();
             default: return profiles.evict_one();
         }
     }
@@ -559,6 +640,8 @@ struct State::Impl final : RowWriter {
     RowTable<MemberTraits> members{clock};
     RowTable<LotChunkTraits> chunks{clock};
     RowTable<OrderTraits> orders{clock};
+    RowTable<WaitingTraits> waiting{clock};
+    RowTable<OrphanTraits> orphans{clock};
     RowTable<ExternalIdTraits> external_ids{clock};
     RowTable<ProfileTraits> profiles{clock};
     std::map<std::string, ProgramId, std::less<>> names;
@@ -614,6 +697,27 @@ Lookup<LotChunk> State::lot_chunk(ProgramId program, MemberId id, std::uint32_t 
 Lookup<OrderState> State::order_state(ProgramId program, Seq order) const {
     return impl_->lookup(impl_->orders, {program.value, 0, order.value}, ViewFamily::rev, [&] {
         return order_row_key(program, order);
+    });
+}
+
+Lookup<WaitingRefunds> State::waiting(ProgramId program, const Hash16& order) const {
+    const HashKey key{program.value, order};
+    // Asked for every paid order: nearly always nothing waits, and that must cost nothing.
+    if (const Program* row = this->program(program); row == nullptr || row->waiting == 0) {
+        return {Presence::absent, nullptr};
+    }
+    if (impl_->waiting.find(key) == nullptr && impl_->options.key_may_exist &&
+        !impl_->options.key_may_exist(program, waiting_filter_hash(order))) {
+        return {Presence::absent, nullptr};
+    }
+    return impl_->lookup(impl_->waiting, key, ViewFamily::waiting, [&] {
+        return waiting_row_key(program, order);
+    });
+}
+
+Lookup<Orphan> State::orphan(ProgramId program, Seq seq) const {
+    return impl_->lookup(impl_->orphans, {program.value, 0, seq.value}, ViewFamily::orphan, [&] {
+        return orphan_row_key(program, seq);
     });
 }
 
@@ -699,6 +803,16 @@ Result<void> State::insert(const RowRef& row, std::optional<std::string_view> va
             if (!key) return bad_key(row.family);
             return impl_->put(impl_->orders, {key->program.value, 0, key->seq.value}, row, value);
         }
+        case ViewFamily::waiting: {
+            const std::optional<SeenRowKey> key = parse_seen_key(row.key);
+            if (!key) return bad_key(row.family);
+            return impl_->put(impl_->waiting, {key->program.value, key->hash}, row, value);
+        }
+        case ViewFamily::orphan: {
+            const std::optional<SeqKey> key = parse_seq_key(row.key);
+            if (!key) return bad_key(row.family);
+            return impl_->put(impl_->orphans, {key->program.value, 0, key->seq.value}, row, value);
+        }
         case ViewFamily::api_key: {
             const std::optional<std::uint64_t> id = parse_api_key_key(row.key);
             if (!id) return bad_key(row.family);
@@ -740,8 +854,7 @@ void State::cut(GroupId group) {
     INVARIANT(!impl.clock.running);
     while (impl.retiring)
         impl.retire_step();  // usually done long before
-    std::size_t rows = impl.appended.size() + impl.side[impl.current].line_order.size() +
-                       impl.side[impl.current].contacts.size();
+    std::size_t rows = impl.appended.size() + impl.side[impl.current].rows();
     impl.for_each_table([&rows](auto& table) { rows += table.dirty(); });
     impl.clock.batch.applied_group = group.value;
     impl.clock.batch.records.reserve(rows + 2 * impl.members.dirty());  // and two `due` rows each
@@ -791,9 +904,8 @@ bool State::checkpoint_running() const {
 
 std::size_t State::dirty_rows() const {
     const Impl& impl = *impl_;
-    std::size_t rows = impl.appended.size() + impl.seen[impl.current].map.size() +
-                       impl.side[impl.current].line_order.size() +
-                       impl.side[impl.current].contacts.size();
+    std::size_t rows =
+        impl.appended.size() + impl.seen[impl.current].map.size() + impl.side[impl.current].rows();
     impl_->for_each_table([&rows](auto& table) { rows += table.dirty(); });
     return rows;
 }
@@ -865,6 +977,33 @@ std::vector<MemberId> State::recent_by_blind(ProgramId program, BlindKind kind, 
     }
     std::sort(found.begin(), found.end());
     found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+}
+
+std::vector<std::pair<Seq, bool>> State::recent_orphans(
+    ProgramId program, Seq after, std::size_t live_max
+) const {
+    static const std::map<SideGeneration::OrphanKey, bool> nothing;
+    const SideGeneration::OrphanKey from{program.value, after.value};
+    const auto& young = impl_->side[impl_->current].orphans;
+    const auto& old = impl_->clock.running ? impl_->side[1 - impl_->current].orphans : nothing;
+    auto newer = young.upper_bound(from);
+    auto older = old.upper_bound(from);
+    const auto has = [&program](const auto& map, const auto& at) {
+        return at != map.end() && at->first.first == program.value;
+    };
+    std::vector<std::pair<Seq, bool>> found;
+    std::size_t live = 0;
+    while (live < live_max && (has(young, newer) || has(old, older))) {
+        const bool take_newer =
+            has(young, newer) && (!has(old, older) || newer->first <= older->first);
+        const auto& [key, attached] = take_newer ? *newer : *older;
+        found.emplace_back(Seq{key.second}, attached);
+        if (!attached) ++live;
+        // What the newer generation says of a row is the truth.
+        if (has(old, older) && older->first == key) ++older;
+        if (take_newer) ++newer;
+    }
     return found;
 }
 

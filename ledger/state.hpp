@@ -42,6 +42,8 @@ public:
     Lookup<Member> member(ProgramId program, MemberId id) const override;
     Lookup<LotChunk> lot_chunk(ProgramId program, MemberId id, std::uint32_t chunk) const override;
     Lookup<OrderState> order_state(ProgramId program, Seq order) const override;
+    Lookup<WaitingRefunds> waiting(ProgramId program, const Hash16& order) const override;
+    Lookup<Orphan> orphan(ProgramId program, Seq seq) const override;
     ValueLookup<Seq> seen(ProgramId program, const Hash16& hash) const override;
     ValueLookup<MemberId> member_by_external_id(ProgramId program, const Hash16& hash)
         const override;
@@ -111,6 +113,13 @@ public:
     /// of `blind` (contact_row_prefix) and keeps those whose profile() still has the hash.
     [[nodiscard]] std::vector<MemberId> recent_by_blind(
         ProgramId program, BlindKind kind, const Hash16& hash
+    ) const;
+
+    /// Orphans made or attached since the views' group, by seq from `after` (exclusive) on, until
+    /// `live_max` of them are still orphans; true: it is none any more. The caller joins them with
+    /// a scan of `orphan`.
+    [[nodiscard]] std::vector<std::pair<Seq, bool>> recent_orphans(
+        ProgramId program, Seq after, std::size_t live_max
     ) const;
 
 private:

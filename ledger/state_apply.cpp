@@ -44,7 +44,23 @@ bool first_of_member(const Entry& entry, std::size_t index) {
 }
 
 bool claims_natural_key(EntryKind kind) {
-    return kind == EntryKind::event || kind == EntryKind::parked;
+    return kind == EntryKind::event || kind == EntryKind::parked || kind == EntryKind::orphaned;
+}
+
+/// A refund that begins to wait for its order.
+bool begins_waiting(const Entry& entry) {
+    return entry.kind == EntryKind::parked && entry.has_parking &&
+           linked(entry, LinkKind::parked).none();
+}
+
+/// A refund that has waited, whatever became of it.
+bool ends_waiting(const Entry& entry) {
+    return entry.has_parking && !linked(entry, LinkKind::parked).none();
+}
+
+/// An orphan that gets its order.
+bool attaches(const Entry& entry) {
+    return !entry.has_parking && !linked(entry, LinkKind::parked).none();
 }
 
 class Application {
@@ -66,6 +82,10 @@ public:
             default: break;
         }
         if (is_refund(entry_)) update_order();
+        if (begins_waiting(entry_)) park();
+        if (ends_waiting(entry_)) unpark();
+        if (entry_.kind == EntryKind::orphaned) orphan();
+        if (attaches(entry_)) attach();
         for (std::size_t i = 0; i < entry_.balances_after.size(); ++i) {
             if (first_of_member(entry_, i)) touch_member(entry_.balances_after[i].member);
         }
@@ -164,6 +184,38 @@ private:
             if (order.taken_back.size() <= award) order.taken_back.resize(award + 1);
             order.taken_back[award++] -= outcome.posted;
         }
+    }
+
+    void park() {
+        const ParkingPart& part = entry_.parking;
+        rows_.change_waiting(entry_.program, part.order_hash)
+            .refunds.push_back({entry_.seq, part.until});
+        rows_.put_parked_due(entry_.program, part.until, entry_.seq, false);
+        ++rows_.change_program(entry_.program).waiting;
+    }
+
+    void unpark() {
+        const Seq parked = linked(entry_, LinkKind::parked);
+        const Hash16& order = entry_.parking.order_hash;
+        auto& refunds = rows_.change_waiting(entry_.program, order).refunds;
+        const auto at = std::ranges::find(refunds, parked, &WaitingRefunds::Refund::parked);
+        INVARIANT(at != refunds.end());
+        const Timestamp until = at->until;
+        refunds.erase(at);
+        if (refunds.empty()) rows_.drop_waiting(entry_.program, order);
+        rows_.put_parked_due(entry_.program, until, parked, true);
+        --rows_.change_program(entry_.program).waiting;
+    }
+
+    void orphan() {
+        const Seq parked = linked(entry_, LinkKind::parked);
+        rows_.add_orphan(entry_.program, entry_.seq, {parked.none() ? entry_.seq : parked});
+        ++rows_.change_program(entry_.program).orphans;
+    }
+
+    void attach() {
+        rows_.drop_orphan(entry_.program, linked(entry_, LinkKind::parked));
+        --rows_.change_program(entry_.program).orphans;
     }
 
     void touch_member(MemberId id) {
@@ -381,6 +433,11 @@ bool entry_prepared(const View& view, const Entry& entry) {
     if (is_refund(entry)) {
         const Seq order = linked(entry, LinkKind::original);
         complete &= !view.order_state(entry.program, order).missing();
+    }
+    if (entry.has_parking) {
+        complete &= !view.waiting(entry.program, entry.parking.order_hash).missing();
+    } else if (const Seq orphan = linked(entry, LinkKind::parked); !orphan.none()) {
+        complete &= !view.orphan(entry.program, orphan).missing();
     }
     const Program* program = view.program(entry.program);
     const bool existing = program != nullptr && entry.member <= program->last_member;

@@ -36,6 +36,13 @@ public:
     ) = 0;
     /// Made if it does not exist.
     virtual OrderState& change_order(ProgramId program, Seq order) = 0;
+    /// Made if it does not exist.
+    virtual WaitingRefunds& change_waiting(ProgramId program, const Hash16& order) = 0;
+    virtual void drop_waiting(ProgramId program, const Hash16& order) = 0;
+    /// Adds or (erase) removes the instant at which a parked refund becomes an orphan.
+    virtual void put_parked_due(ProgramId program, Timestamp when, Seq parked, bool erase) = 0;
+    virtual void add_orphan(ProgramId program, Seq seq, const Orphan& orphan) = 0;
+    virtual void drop_orphan(ProgramId program, Seq seq) = 0;
     virtual void claim(ProgramId program, const Hash16& hash, Seq seq) = 0;
     virtual void put_external_id(ProgramId program, const Hash16& hash, MemberId member) = 0;
     virtual ProfileHashes& change_profile(ProgramId program, MemberId member) = 0;

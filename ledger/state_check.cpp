@@ -37,6 +37,7 @@ public:
     Result<void> run() {
         if (Result<void> r = order(); !r) return r;
         if (Result<void> r = kind_rules(); !r) return r;
+        if (Result<void> r = waiting_rules(); !r) return r;
         if (Result<void> r = postings(); !r) return r;
         if (Result<void> r = grants(); !r) return r;
         if (Result<void> r = activations(); !r) return r;
@@ -119,6 +120,32 @@ private:
             if (!checked_add(order.row->refunded[i], taken[i])) return wrong("refund too large");
         }
         return {};
+    }
+
+    /// A parked refund waits once and ends once; an orphan gets at most one order.
+    Result<void> waiting_rules() {
+        const Seq ended = linked(entry_, LinkKind::parked);
+        if (!entry_.has_parking) {
+            if (ended.none()) {
+                const bool whole = entry_.kind != EntryKind::orphaned || entry_.has_event;
+                return whole ? Result<void>{} : wrong("orphan of nothing");
+            }
+            if (entry_.kind != EntryKind::event && entry_.kind != EntryKind::parked) {
+                return wrong("attached by another kind");
+            }
+            return view_.orphan(entry_.program, ended).found() ? Result<void>{}
+                                                               : wrong("attached twice");
+        }
+        const Lookup<WaitingRefunds> row = view_.waiting(entry_.program, entry_.parking.order_hash);
+        if (!ended.none()) {
+            return row.found() && row.row->find(ended) != nullptr ? Result<void>{}
+                                                                  : wrong("nothing waits");
+        }
+        if (entry_.kind != EntryKind::parked || entry_.parking.until < entry_.recorded_at) {
+            return wrong("parking");
+        }
+        const bool room = !row.found() || row.row->refunds.size() < kWaitingMax;
+        return room ? Result<void>{} : wrong("too many wait");
     }
 
     [[nodiscard]] bool earlier_original() const {

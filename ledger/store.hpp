@@ -50,8 +50,8 @@ struct StoreStats {
 
 /// Format of the rows in views/ and of what apply makes of an entry. A change of either rebuilds
 /// the views.
-inline constexpr std::uint32_t kViewFormat = 2;
-inline constexpr std::uint32_t kApplyVersion = 1;
+inline constexpr std::uint32_t kViewFormat = 3;
+inline constexpr std::uint32_t kApplyVersion = 2;
 
 /// Exit code after an error in the background of a store (flush, compaction, sync).
 inline constexpr int kStoreFailedExitCode = 74;

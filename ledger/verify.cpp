@@ -69,15 +69,21 @@ std::string describe_key(ViewFamily family, std::string_view key) {
                 );
             break;
         case ViewFamily::keys:
+        case ViewFamily::waiting:
             if (const auto at = parse_seen_key(key))
                 return fmt::format("program {} hash {}", at->program.value, hex(at->hash));
             break;
         case ViewFamily::rev:
         case ViewFamily::seqidx:
+        case ViewFamily::orphan:
             if (const auto at = parse_seq_key(key))
                 return fmt::format("program {} seq {}", at->program.value, at->seq.value);
             break;
         case ViewFamily::due:
+            if (const auto at = parse_due_key(key); at && !at->parked.none())
+                return fmt::format(
+                    "program {} when {} parked {}", at->program.value, at->when, at->parked.value
+                );
             if (const auto at = parse_due_key(key))
                 return fmt::format(
                     "program {} when {} member {}", at->program.value, at->when, at->member.value

@@ -76,6 +76,11 @@ public:
         ProgramId program, MemberId id, std::uint32_t chunk
     ) const = 0;
     [[nodiscard]] virtual Lookup<OrderState> order_state(ProgramId program, Seq order) const = 0;
+    /// The refunds that wait for the order with this natural hash.
+    [[nodiscard]] virtual Lookup<WaitingRefunds> waiting(ProgramId program, const Hash16& order)
+        const = 0;
+    /// A refund without an order, by its `orphaned` entry.
+    [[nodiscard]] virtual Lookup<Orphan> orphan(ProgramId program, Seq seq) const = 0;
     /// The entry that claimed an idempotency or natural key. It may be an `alias`: its own request
     /// hash answers for the key, its link `original` names the entry that answers for the fact.
     [[nodiscard]] virtual ValueLookup<Seq> seen(ProgramId program, const Hash16& hash) const = 0;

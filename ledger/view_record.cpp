@@ -18,6 +18,8 @@ std::string_view name(ViewFamily family) {
         case ViewFamily::blind: return "blind";
         case ViewFamily::seqidx: return "seqidx";
         case ViewFamily::tree: return "tree";
+        case ViewFamily::waiting: return "waiting";
+        case ViewFamily::orphan: return "orphan";
         case ViewFamily::count_: break;
     }
     return "unknown";

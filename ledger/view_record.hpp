@@ -21,13 +21,16 @@ enum class ViewFamily : std::uint8_t {
     stmt,      ///< program u32 · member u64 · chunk u32 → 16 packed StatementLines
     keys,      ///< program u32 · hash 16 bytes → seq (varint)
     rev,       ///< program u32 · order entry seq u64 → OrderState
-    due,       ///< program u32 · when i64 (sign bit flipped) · member u64 → empty
+    due,       ///< program u32 · when i64 (sign bit flipped) · member u64, or 2^63 + the seq of a
+               ///< parked refund → empty
     blind,  ///< kind u8 · program u32 · then: hash 16 → member (external id); hash 8 · member u64 →
             ///< empty (e-mail, phone); member u64 → ProfileHashes (profile)
     seqidx,  ///< program u32 · first seq u64 of a log value → group u64 · part u16
     tree,  ///< program u32 · level u8 · index u64 → 32-byte node of a complete subtree (levels 8,
            ///< 16, …)
-    count_  ///< number of families
+    waiting,  ///< program u32 · order's natural hash 16 → WaitingRefunds
+    orphan,   ///< program u32 · `orphaned` entry seq u64 → Orphan
+    count_    ///< number of families
 };
 [[nodiscard]] std::string_view name(ViewFamily family);
 

@@ -28,6 +28,7 @@ std::string_view name(ErrorCode code) {
         case ErrorCode::refund_exceeds_order: return "refund_exceeds_order";
         case ErrorCode::limit_reached: return "limit_reached";
         case ErrorCode::blocked: return "blocked";
+        case ErrorCode::already_attached: return "already_attached";
         case ErrorCode::precondition_failed: return "precondition_failed";
         case ErrorCode::body_too_large: return "body_too_large";
         case ErrorCode::too_many_events: return "too_many_events";

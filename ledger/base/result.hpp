@@ -40,6 +40,7 @@ enum class ErrorCode : std::uint16_t {
     refund_exceeds_order = 42,
     limit_reached = 43,
     blocked = 44,
+    already_attached = 45,
     // 412, 413, 415
     precondition_failed = 50,
     body_too_large = 51,

@@ -42,6 +42,7 @@ struct EventCommand {
     bool backfill = false;       ///< the caller holds events:backfill
     ledger::OrderFacts order;    ///< order_paid
     ledger::RefundFacts refund;  ///< order_refunded, order_cancelled
+    bool final = false;          ///< refunds: their order will not come any more
     ledger::Personal personal;
     ledger::BlindHashes blind;
     ledger::Hash16 key_hash{};
@@ -105,6 +106,25 @@ struct SettleCommand {
 /// window's end, and by the scheduler when nothing else happens then.
 struct RollCommand {};
 
+/// Gives a refund whose order never came to an order that is there.
+struct AttachCommand {
+    ledger::Seq orphan;                   ///< its `orphaned` entry
+    ledger::Hash16 order_natural_hash{};  ///< of the order
+    ledger::Hash16 key_hash{};            ///< Idempotency-Key
+    ledger::Hash16 request_hash{};
+};
+
+/// Made by the writer right after an order: applies the refund that waited for it.
+struct NetCommand {
+    ledger::Seq parked;
+    ledger::Hash16 order_natural_hash{};
+};
+
+/// Made by the scheduler: a refund waited long enough for its order.
+struct GiveUpCommand {
+    ledger::Seq parked;
+};
+
 using Command = std::variant<
     EventCommand,
     AdjustCommand,
@@ -113,13 +133,18 @@ using Command = std::variant<
     CreateKeyCommand,
     RevokeKeyCommand,
     SettleCommand,
-    RollCommand>;
+    RollCommand,
+    AttachCommand,
+    NetCommand,
+    GiveUpCommand>;
 
 /// What became of a command. Sequenced outcomes carry the stored bytes of their entry.
 enum class Status : std::uint8_t {
     applied,
     duplicate,         ///< the same fact is in the ledger already; `entry` is the first one
     pending_identity,  ///< parked: nobody to give it to yet
+    pending_order,     ///< parked: a refund that came before its order
+    orphaned,          ///< a refund whose order will not come
     ignored,
     rejected,   ///< a business refusal, sequenced and sticky; error.code says which
     refused,    ///< not sequenced; error says why

@@ -150,6 +150,8 @@ std::string_view name(Status status) {
         case Status::applied: return "applied";
         case Status::duplicate: return "duplicate";
         case Status::pending_identity: return "pending_identity";
+        case Status::pending_order: return "pending_order";
+        case Status::orphaned: return "orphaned";
         case Status::ignored: return "ignored";
         case Status::rejected: return "rejected";
         case Status::refused: return "rejected";

@@ -97,6 +97,9 @@ void decide(const DecideContext& context, const CreateKeyCommand& command, Decis
 void decide(const DecideContext& context, const RevokeKeyCommand& command, Decision& decision);
 void decide(const DecideContext& context, const SettleCommand& command, Decision& decision);
 void decide(const DecideContext& context, const RollCommand& command, Decision& decision);
+void decide(const DecideContext& context, const AttachCommand& command, Decision& decision);
+void decide(const DecideContext& context, const NetCommand& command, Decision& decision);
+void decide(const DecideContext& context, const GiveUpCommand& command, Decision& decision);
 
 /// Entry layout and rule semantics of this build; recorded in every event entry.
 inline constexpr std::uint32_t kEngineAbi = 1;

@@ -37,9 +37,47 @@ void fill_event(const EventCommand& command, ledger::Timestamp now, ledger::Entr
 /// Copies a rule's outcome into the entry; `per_line` goes to the decision's scratch memory.
 void write_outcome(const rules::Outcome& outcome, Decision& decision, ledger::RuleOutcome& stored);
 
-/// order.refunded and order.cancelled of a known order. `now` is the refund's instant inside the
-/// late window.
+/// order.refunded and order.cancelled. `now` is the refund's instant inside the late window.
+/// Without its order the refund waits (decide_waiting).
 void decide_refund(
+    const DecideContext& context,
+    const EventCommand& command,
+    ledger::Timestamp now,
+    Decision& decision
+);
+
+/// How a refund comes to its order, and so what its entry claims and ends.
+struct RefundArrival {
+    enum class Kind : std::uint8_t {
+        event,     ///< it just came: claims the event's keys
+        waited,    ///< it was parked, which claimed them: ends the waiting
+        attached,  ///< somebody attaches an orphan: claims that request's key
+    };
+    Kind kind = Kind::event;
+    ledger::Seq parked;           ///< waited: its `parked` entry; attached: its `orphaned` entry
+    ledger::Hash16 order_hash{};  ///< waited
+};
+
+/// The envelope, times and facts of a refund's entry, with the keys and links of its arrival.
+void fill_refund(
+    const EventCommand& command,
+    const RefundArrival& arrival,
+    ledger::Timestamp now,
+    ledger::Entry& entry
+);
+
+/// The refund of the order behind `order_seq`, an `event` or `parked` entry.
+void decide_refund_of(
+    const DecideContext& context,
+    const EventCommand& command,
+    const RefundArrival& arrival,
+    ledger::Timestamp now,
+    ledger::Seq order_seq,
+    Decision& decision
+);
+
+/// A refund whose order is not there: it is parked, or with `final` an orphan at once.
+void decide_waiting(
     const DecideContext& context,
     const EventCommand& command,
     ledger::Timestamp now,

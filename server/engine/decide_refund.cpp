@@ -24,24 +24,21 @@ ledger::NegativePolicy policy_of(const rules::RuleSet& rule_set, std::uint16_t c
     return ledger::NegativePolicy::to_debt;
 }
 
-void fill(const EventCommand& command, ledger::Timestamp now, ledger::Entry& entry) {
-    fill_event(command, now, entry);
-    entry.event.facts = ledger::FactsKind::refund;
-    entry.event.refund = command.refund;
-}
-
-/// Refused for ever: the natural key stays free, so a corrected refund under a new event id can
-/// still come.
+/// Refused for ever. The natural key stays free, so a corrected refund under a new event id can
+/// still come; but not that of a refund that waited, which parking claimed. An orphan stays one.
 void reject_refund(
     const DecideContext& context,
     const EventCommand& command,
+    const RefundArrival& arrival,
     ledger::Timestamp now,
     const ledger::Entry& order,
     ledger::Error why,
     Decision& decision
 ) {
     ledger::Entry& entry = decision.reject(context, std::move(why));
-    fill(command, now, entry);
+    fill_refund(command, arrival, now, entry);
+    entry.has_natural_hash = false;
+    if (arrival.kind == RefundArrival::Kind::attached) entry.links.clear();
     entry.member = order.member;
     entry.links.push_back({ledger::LinkKind::original, order.seq});
     entry.personal.note = command.personal.note;
@@ -52,14 +49,13 @@ void reject_refund(
 void park_refund(
     const DecideContext& context,
     const EventCommand& command,
+    const RefundArrival& arrival,
     ledger::Timestamp now,
     const ledger::Entry& order,
     Decision& decision
 ) {
     ledger::Entry& entry = decision.add(context, EntryKind::parked);
-    fill(command, now, entry);
-    entry.has_natural_hash = true;
-    entry.natural_hash = command.natural_hash;
+    fill_refund(command, arrival, now, entry);
     entry.links.push_back({ledger::LinkKind::original, order.seq});
     entry.personal = command.personal;
     entry.sealed_for = 0;
@@ -74,6 +70,31 @@ Points taken_back(const ledger::OrderState* state, std::size_t award) {
 
 }  // namespace
 
+void fill_refund(
+    const EventCommand& command,
+    const RefundArrival& arrival,
+    ledger::Timestamp now,
+    ledger::Entry& entry
+) {
+    fill_event(command, now, entry);
+    entry.event.facts = ledger::FactsKind::refund;
+    entry.event.refund = command.refund;
+    switch (arrival.kind) {
+        case RefundArrival::Kind::event:
+            entry.has_natural_hash = true;
+            entry.natural_hash = command.natural_hash;
+            return;
+        case RefundArrival::Kind::waited:
+            entry.has_key_hash = entry.has_request_hash = false;
+            entry.key_hash = entry.request_hash = {};
+            entry.has_parking = true;
+            entry.parking.order_hash = arrival.order_hash;
+            break;
+        case RefundArrival::Kind::attached: break;
+    }
+    entry.links.push_back({ledger::LinkKind::parked, arrival.parked});
+}
+
 void decide_refund(
     const DecideContext& context,
     const EventCommand& command,
@@ -85,20 +106,28 @@ void decide_refund(
         decision.miss();
         return;
     }
-    if (!seen.found()) {
-        decision.refuse(ledger::field_error(
-            ErrorCode::order_not_found, "/data/order_id", "no paid order of this shop has this id"
-        ));
-        return;
-    }
-    const auto found = context.view.entry(context.program, seen.value);
+    if (!seen.found()) return decide_waiting(context, command, now, decision);
+    decide_refund_of(context, command, {}, now, seen.value, decision);
+}
+
+void decide_refund_of(
+    const DecideContext& context,
+    const EventCommand& command,
+    const RefundArrival& arrival,
+    ledger::Timestamp now,
+    ledger::Seq order_seq,
+    Decision& decision
+) {
+    const auto found = context.view.entry(context.program, order_seq);
     if (found.missing()) {
         decision.miss();
         return;
     }
     INVARIANT(found.found());
     const ledger::Entry& order = found.row->entry;
-    if (order.kind == EntryKind::parked) return park_refund(context, command, now, order, decision);
+    if (order.kind == EntryKind::parked) {
+        return park_refund(context, command, arrival, now, order, decision);
+    }
     INVARIANT(order.kind == EntryKind::event && order.event.facts == ledger::FactsKind::order);
     const ledger::OrderFacts& facts = order.event.order;
 
@@ -111,6 +140,7 @@ void decide_refund(
         return reject_refund(
             context,
             command,
+            arrival,
             now,
             order,
             ledger::field_error(
@@ -123,6 +153,7 @@ void decide_refund(
         return reject_refund(
             context,
             command,
+            arrival,
             now,
             order,
             ledger::field_error(
@@ -144,7 +175,7 @@ void decide_refund(
     const auto taken = decision.scratch.make<Points>(lines);
     if (auto planned = rules::plan_refund(facts, command.refund, remaining, taken);
         planned.has_error())
-        return reject_refund(context, command, now, order, planned.error(), decision);
+        return reject_refund(context, command, arrival, now, order, planned.error(), decision);
     for (std::size_t i = 0; i < lines; ++i)
         remaining[i] -= taken[i];
 
@@ -155,9 +186,7 @@ void decide_refund(
         return;
     }
     ledger::Entry& entry = decision.add(context, EntryKind::event);
-    fill(command, now, entry);
-    entry.has_natural_hash = true;
-    entry.natural_hash = command.natural_hash;
+    fill_refund(command, arrival, now, entry);
     entry.member = order.member;
     entry.personal.note = command.personal.note;
     entry.sealed_for = entry.personal.empty() ? 0 : order.member.value;
@@ -207,6 +236,7 @@ void decide_refund(
             return reject_refund(
                 context,
                 command,
+                arrival,
                 now,
                 order,
                 ledger::make_error(

@@ -60,6 +60,9 @@ struct ReadContext {
     [[nodiscard]] virtual std::vector<ledger::MemberId> members_by(
         ledger::BlindKind kind, const ledger::Hash16& hash
     ) const = 0;
+    /// Refunds without an order, by their `orphaned` entries after `after`; at most `limit`.
+    [[nodiscard]] virtual std::vector<ledger::Seq> orphans(ledger::Seq after, std::size_t limit)
+        const = 0;
     /// What is not in views/ yet of a member that `view` found; goes with `snapshot()`, to be read
     /// on any thread.
     [[nodiscard]] virtual ledger::MemberHistory history(ledger::MemberId member) const = 0;

@@ -51,6 +51,15 @@ struct Describe {
         return "revoke key " + std::to_string(revoke.key_id) + "\n";
     }
     std::string operator()(const RollCommand&) const { return "kind: roll\n"; }
+    std::string operator()(const AttachCommand& attach) const {
+        return "attach orphan " + std::to_string(attach.orphan.value) + "\n";
+    }
+    std::string operator()(const NetCommand& net) const {
+        return "net parked refund " + std::to_string(net.parked.value) + "\n";
+    }
+    std::string operator()(const GiveUpCommand& give_up) const {
+        return "give up parked refund " + std::to_string(give_up.parked.value) + "\n";
+    }
     std::string operator()(const SettleCommand& settle) const {
         return "settle member " + std::to_string(settle.member.value) + "\n";
     }
@@ -65,6 +74,7 @@ std::string key_of(const ledger::Hash16& hash) {
 const ledger::Hash16* request_hash(const Command& command) {
     if (const auto* event = std::get_if<EventCommand>(&command)) return &event->request_hash;
     if (const auto* adjust = std::get_if<AdjustCommand>(&command)) return &adjust->request_hash;
+    if (const auto* attach = std::get_if<AttachCommand>(&command)) return &attach->request_hash;
     return nullptr;
 }
 

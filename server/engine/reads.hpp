@@ -39,6 +39,9 @@ public:
         ledger::BlindKind kind, const ledger::Hash16& hash
     ) const override;
 
+    [[nodiscard]] std::vector<ledger::Seq> orphans(ledger::Seq after, std::size_t limit)
+        const override;
+
     [[nodiscard]] ledger::MemberHistory history(ledger::MemberId member) const override {
         return state_.history(program_, member);
     }

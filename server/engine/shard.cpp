@@ -391,13 +391,20 @@ void ShardImpl::settle_due() {
                 const auto due = ledger::parse_due_key(key);
                 if (!due || due->when > now) return false;
                 ++backlog;
-                if (job->commands.size() < kSettledAtOnceMax)
+                if (job->commands.size() >= kSettledAtOnceMax) return backlog < 100'000;
+                if (!due->parked.none()) {
+                    job->commands.emplace_back(GiveUpCommand{due->parked});
+                } else {
                     job->commands.emplace_back(SettleCommand{due->member});
+                }
                 return backlog < 100'000;
             }
         );
         if (scanned.has_error() || job->commands.empty()) continue;
-        metrics_.settled_members.add(job->commands.size());
+        metrics_.settled_members.add(static_cast<std::uint64_t>(std::ranges::count_if(
+            job->commands,
+            [](const Command& command) { return std::holds_alternative<SettleCommand>(command); }
+        )));
         std::unique_ptr<Job> handed = std::move(job);
         // A full queue means there is more pressing work: the next second tries again.
         if (submit(handed).has_error()) break;
@@ -467,6 +474,8 @@ ShardStats ShardImpl::stats() const {
     stats.sync_stalled = sync_stalled_;
     stats.key_filter_ready = key_filter_->ready();
     stats.state_bytes = writer_->state_bytes();
+    stats.waiting_refunds = writer_->waiting_refunds();
+    stats.orphans = writer_->orphans();
     const ledger::StoreStats log = log_store_->stats();
     const ledger::StoreStats views = views_->stats();
     stats.log_bytes = log.live_bytes;

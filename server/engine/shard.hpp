@@ -21,9 +21,12 @@ namespace server::engine {
 struct ShardStats {
     std::uint64_t queued_interactive = 0, queued_bulk = 0;
     std::uint64_t durable_group = 0, applied_group = 0, views_group = 0;
-    double view_lag_seconds = 0;    ///< age of the oldest group not yet in views/
-    std::uint64_t due_backlog = 0;  ///< members with something due, at the last scan
-    bool clock_held = false;        ///< the clock guard holds
+    double view_lag_seconds = 0;  ///< age of the oldest group not yet in views/
+    /// Members with something due and refunds that waited long enough, at the last scan.
+    std::uint64_t due_backlog = 0;
+    std::uint64_t waiting_refunds = 0;  ///< refunds that wait for their order
+    std::uint64_t orphans = 0;          ///< refunds without an order, not attached yet
+    bool clock_held = false;            ///< the clock guard holds
     double clock_skew_seconds = 0;
     bool disk_full = false;
     std::uint64_t free_bytes = 0;

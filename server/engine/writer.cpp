@@ -12,7 +12,9 @@
 #include "ledger/base/invariant.hpp"
 #include "ledger/entry_codec.hpp"
 #include "ledger/replay.hpp"
+#include "ledger/row_codec.hpp"
 #include "ledger/seal.hpp"
+#include "ledger/state_apply.hpp"
 #include "server/engine/reads.hpp"
 
 namespace server::engine {
@@ -70,6 +72,7 @@ Writer::Writer(Parts parts, Start start)
     for (const auto& [program, tree] : trees_)
         if (tree.size() > 0) grown_.push_back(program);
     to_roll_ = parts_.state.programs();
+    count_waiting();
 }
 
 void Writer::run() {
@@ -281,6 +284,48 @@ void Writer::decide_command(WriteJob& job, std::size_t index) {
     }
     if (outcome.status == Status::rejected || outcome.status == Status::refused)
         parts_.metrics.refused(outcome.error.code);
+    const auto* event = std::get_if<EventCommand>(&command);
+    const bool order_came =
+        event != nullptr && event->type == EventType::order_paid &&
+        (outcome.status == Status::applied || outcome.status == Status::pending_identity);
+    if (order_came) net_waiting(context, event->natural_hash);
+}
+
+void Writer::net_waiting(const DecideContext& context, const ledger::Hash16& order) {
+    DecideContext by_itself = context;
+    by_itself.actor = {};
+    for (;;) {
+        const auto waiting = parts_.state.waiting(context.program, order);
+        if (waiting.missing()) {
+            fetch_missing();
+            continue;
+        }
+        if (!waiting.found()) return;
+        const Command net = NetCommand{waiting.row->refunds.front().parked, order};
+        Outcome outcome;
+        // What cannot be decided goes on waiting, and ends as an orphan.
+        if (!decide_guarded(by_itself, net, outcome) || decision_.kind != Decision::Kind::entries ||
+            !append_set(net, outcome))
+            return;
+        // Nobody waits for these bytes, and `outcome` is gone when the group is finished.
+        patches_.pop_back();
+        if (decision_.status == Status::applied) parts_.metrics.events_applied.add();
+        if (decision_.status == Status::rejected) parts_.metrics.refused(decision_.error.code);
+    }
+}
+
+void Writer::count_waiting() {
+    if (!waiting_changed_) return;
+    waiting_changed_ = false;
+    std::uint64_t waiting = 0;
+    std::uint64_t orphans = 0;
+    for (const ledger::ProgramId id : parts_.state.programs()) {
+        const ledger::Program* program = parts_.state.program(id);
+        waiting += program->waiting;
+        orphans += program->orphans;
+    }
+    waiting_refunds_.store(waiting, std::memory_order_relaxed);
+    orphans_.store(orphans, std::memory_order_relaxed);
 }
 
 void Writer::roll_windows(const DecideContext& context) {
@@ -415,6 +460,10 @@ void Writer::append_entry(ledger::Entry& entry, const ledger::BlindHashes* blind
     parts_.state.apply(entry, blind);
     if (entry.has_key_hash) parts_.key_filter.add(entry.key_hash);
     if (entry.has_natural_hash) parts_.key_filter.add(entry.natural_hash);
+    if (entry.kind == EntryKind::parked && entry.has_parking)
+        parts_.key_filter.add(ledger::waiting_filter_hash(entry.parking.order_hash));
+    waiting_changed_ |= entry.has_parking || entry.kind == EntryKind::orphaned ||
+                        !ledger::linked(entry, ledger::LinkKind::parked).none();
     parts_.metrics.entries.add();
     for (const ledger::RuleOutcome& outcome : entry.event.rules) {
         if (outcome.code == ledger::RuleCode::error) parts_.metrics.rule_errors.add();
@@ -457,6 +506,7 @@ void Writer::answer_dry_run(Outcome& outcome) {
 
 void Writer::finish_group(bool last) {
     CommitBatch batch;
+    count_waiting();
     if (group_open_) {
         std::shared_ptr<const ledger::Group> group = builder_.finish();
         for (const Patch& patch : patches_) {

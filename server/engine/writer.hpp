@@ -76,6 +76,11 @@ public:
     [[nodiscard]] std::uint64_t state_bytes() const {
         return state_bytes_.load(std::memory_order_relaxed);
     }
+    /// Refunds that wait for their order, and those without one, of all programs.
+    [[nodiscard]] std::uint64_t waiting_refunds() const {
+        return waiting_refunds_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] std::uint64_t orphans() const { return orphans_.load(std::memory_order_relaxed); }
     [[nodiscard]] ledger::Timestamp last_recorded() const {
         return last_recorded_.load(std::memory_order_relaxed);
     }
@@ -100,6 +105,9 @@ private:
     bool decide_guarded(const DecideContext& context, const Command& command, Outcome& outcome);
     /// Lets the program's windows turn over before the command that is next.
     void roll_windows(const DecideContext& context);
+    /// Applies the refunds that waited for the order that was just appended, in the same group.
+    void net_waiting(const DecideContext& context, const ledger::Hash16& order);
+    void count_waiting();
     void fetch_missing();
     ledger::Result<std::string> find_entry(ledger::ProgramId program, ledger::Seq seq) const;
     bool append_set(const Command& command, Outcome& outcome);
@@ -163,6 +171,9 @@ private:
     std::atomic<ledger::Timestamp> oldest_unviewed_{0};
     std::atomic<ledger::Timestamp> newest_unviewed_{0};
     std::atomic<std::uint64_t> state_bytes_{0};
+    bool waiting_changed_ = true;  ///< since they were counted
+    std::atomic<std::uint64_t> waiting_refunds_{0};
+    std::atomic<std::uint64_t> orphans_{0};
     std::atomic<ledger::Timestamp> last_recorded_{0};
 };
 

@@ -29,6 +29,8 @@ enum class Route : std::size_t {
     get_lots,
     post_adjustment,
     get_entry,
+    get_orphans,
+    attach_orphan,
     get_checkpoint,
     list_programs,
     put_program,
@@ -83,6 +85,7 @@ std::span<const std::string_view> query_names(Route route) {
         case Route::find_members: return kFind;
         case Route::get_balances: return kBalances;
         case Route::get_member_entries: return kEntries;
+        case Route::get_orphans:
         case Route::get_lots: return kLots;
         case Route::get_board: return kBoard;
         case Route::list_programs:
@@ -115,6 +118,8 @@ Router make_router() {
     under(Method::get, "/members/{member}/lots", Route::get_lots);
     under(Method::post, "/members/{member}/adjustments", Route::post_adjustment);
     under(Method::get, "/entries/{seq}", Route::get_entry);
+    under(Method::get, "/orphans", Route::get_orphans);
+    under(Method::post, "/orphans/{seq}/attach", Route::attach_orphan);
     under(Method::get, "/checkpoint", Route::get_checkpoint);
     add(Method::get, "/v1/programs", Route::list_programs);
     under(Method::put, "", Route::put_program);
@@ -267,6 +272,8 @@ void Api::Impl::dispatch(Route route, Call call) {
         case Route::get_lots: return get_lots(services, std::move(call));
         case Route::post_adjustment: return post_adjustment(services, std::move(call));
         case Route::get_entry: return get_entry(services, std::move(call));
+        case Route::get_orphans: return get_orphans(services, std::move(call));
+        case Route::attach_orphan: return attach_orphan(services, std::move(call));
         case Route::get_checkpoint: return get_checkpoint(services, std::move(call));
         case Route::list_programs: return list_programs(services, std::move(call));
         case Route::put_program: {

@@ -53,7 +53,8 @@ int http_status(ErrorCode code) {
         case ErrorCode::insufficient_points:
         case ErrorCode::refund_exceeds_order:
         case ErrorCode::limit_reached:
-        case ErrorCode::blocked: return 409;
+        case ErrorCode::blocked:
+        case ErrorCode::already_attached: return 409;
         case ErrorCode::precondition_failed: return 412;
         case ErrorCode::body_too_large:
         case ErrorCode::too_many_events: return 413;
@@ -109,6 +110,7 @@ std::string_view title(ErrorCode code) {
         case ErrorCode::refund_exceeds_order: return "More is refunded than was paid";
         case ErrorCode::limit_reached: return "A limit of the program is reached";
         case ErrorCode::blocked: return "The member is blocked";
+        case ErrorCode::already_attached: return "The refund has its order already";
         case ErrorCode::precondition_failed: return "The resource has changed meanwhile";
         case ErrorCode::body_too_large: return "The body is too large";
         case ErrorCode::too_many_events: return "The batch has too many events";

@@ -1,6 +1,7 @@
 #include "server/http/render.hpp"
 
 #include "ledger/entry_codec.hpp"
+#include "ledger/state_apply.hpp"
 #include "rules/rule_set.hpp"
 #include "server/http/error_response.hpp"
 
@@ -82,7 +83,12 @@ void write_balance(
 
 engine::Status status_of(const ledger::Entry& entry) {
     switch (entry.kind) {
-        case EntryKind::parked: return engine::Status::pending_identity;
+        case EntryKind::parked: {
+            const bool waits =
+                entry.has_parking && ledger::linked(entry, ledger::LinkKind::parked).none();
+            return waits ? engine::Status::pending_order : engine::Status::pending_identity;
+        }
+        case EntryKind::orphaned: return engine::Status::orphaned;
         case EntryKind::ignored: return engine::Status::ignored;
         case EntryKind::rejected: return engine::Status::rejected;
         default: return engine::Status::applied;
@@ -326,6 +332,8 @@ void write_entry(
             .time_field("ends_at", window.ends_at)
             .end_object();
     }
+    if (entry.has_parking && entry.parking.until != 0)
+        json.time_field("waits_until", entry.parking.until);
     if (!note.empty()) json.field("note", note);
     if (entry.has_event) write_event(json, program, entry.event);
     write_movements(json, program, entry);
@@ -336,6 +344,7 @@ void write_entry(
                 "kind",
                 link.kind == ledger::LinkKind::reverses       ? "reverses"
                 : link.kind == ledger::LinkKind::member_entry ? "member"
+                : link.kind == ledger::LinkKind::parked       ? "parked"
                                                               : "original"
             )
             .field("seq", link.seq.value)

@@ -194,6 +194,7 @@ struct Data {
     std::optional<element> total, subtotal, discount, tax, shipping, gift_card_amount,
         points_amount, amount, shipping_amount, lines;
     bool has_order_id = false, has_refund_id = false, has_currency = false;
+    std::optional<element> final;
     ledger::Personal personal;
 };
 
@@ -279,6 +280,8 @@ void read_data(FieldReader& fields, object data, Data& out) {
             out.lines = value;
         } else if (key == "channel") {
             out.channel = fields.text("/channel", value, kTextMax);
+        } else if (key == "final") {
+            out.final = value;
         } else if (key == "reason") {
             out.reason = fields.text("/reason", value, kLongTextMax);
         } else if (key == "customer") {
@@ -610,6 +613,8 @@ std::string_view canonical_event(const EventCommand& command, bool has_time) {
         canonical.add(refund.order_id).text(refund.refund_id).text(refund.currency);
         canonical.number(refund.has_amount ? 1 : 0).integer(refund.amount).integer(refund.shipping);
         add_lines(canonical, refund.lines);
+        // Left out where it says nothing, so that events of before it existed keep their hash.
+        if (command.final) canonical.text("final");
     }
     const ledger::Personal& personal = command.personal;
     canonical.text(personal.external_id)
@@ -707,6 +712,8 @@ Result<EventCommand> read_parsed_event(
                 read_refund(
                     fields, data, command.type == EventType::order_cancelled, command.refund
                 );
+                if (data.final && !fields.failed())
+                    command.final = fields.boolean("/final", *data.final);
             }
         }
         if (fields.failed()) return fields.error();
@@ -843,6 +850,31 @@ Result<engine::AdjustCommand> read_adjustment(std::string_view json, Arena& aren
     if (command.reason_code.empty())
         return ledger::field_error(ErrorCode::missing_field, "/reason_code", "is missing");
     return command;
+}
+
+Result<AttachRequest> read_attach(std::string_view json, Arena& arena) {
+    auto root = parse(buffers().parser, json, 32);
+    if (root.has_error()) return root.error();
+    object body;
+    if (root->get_object().get(body) != simdjson::SUCCESS)
+        return ledger::field_error(ErrorCode::wrong_type, "", "the body must be a JSON object");
+    AttachRequest request;
+    FieldReader fields("", arena);
+    for (const auto& [key, value] : body) {
+        if (key == "order_id") {
+            request.order_id = fields.text("/order_id", value, kTextMax);
+        } else if (key == "source") {
+            request.source = fields.text("/source", value, kEnvelopeMax);
+            if (!fields.failed() && request.source.empty())
+                fields.fail(ErrorCode::invalid_parameter, "/source", "must not be empty");
+        } else {
+            fields.fail(ErrorCode::invalid_parameter, "/" + std::string(key), "is not known here");
+        }
+        if (fields.failed()) return fields.error();
+    }
+    if (request.order_id.empty())
+        return ledger::field_error(ErrorCode::missing_field, "/order_id", "is missing");
+    return request;
 }
 
 namespace {

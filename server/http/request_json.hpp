@@ -57,6 +57,16 @@ struct BinaryEnvelope {
     std::string_view json, engine::Arena& arena
 );
 
+/// `POST /orphans/{seq}/attach`.
+struct AttachRequest {
+    std::string order_id;
+    std::string source;  ///< empty: the shop that the refund came from
+};
+/// Errors as read_adjustment.
+[[nodiscard]] ledger::Result<AttachRequest> read_attach(
+    std::string_view json, engine::Arena& arena
+);
+
 /// Personal fields of `PUT /members/{m}`: email, phone, name, address. Errors as read_adjustment.
 [[nodiscard]] ledger::Result<ledger::Personal> read_member(
     std::string_view json, engine::Arena& arena

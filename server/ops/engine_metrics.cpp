@@ -149,8 +149,19 @@ void EngineMetrics::register_state() {
     gauge("guerdon_group", kGroup, &ShardStats::views_group, {{"at", "views"}});
     gauge(
         "guerdon_due_backlog",
-        "Members with an activation or expiry due, at the last scan",
+        "Members with an activation or expiry due and refunds that waited long enough, at the last "
+        "scan",
         &ShardStats::due_backlog
+    );
+    gauge(
+        "guerdon_waiting_refunds",
+        "Refunds and cancellations that wait for their order",
+        &ShardStats::waiting_refunds
+    );
+    gauge(
+        "guerdon_orphans",
+        "Refunds and cancellations without an order, not attached yet",
+        &ShardStats::orphans
     );
     constexpr std::string_view kBytes = "Bytes by kind";
     gauge("guerdon_bytes", kBytes, &ShardStats::state_bytes, {{"kind", "state"}});

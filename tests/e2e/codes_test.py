@@ -23,8 +23,6 @@ TABLE_ROW = re.compile(r"^\|\s*`([a-z_0-9]+)`\s*\|\s*(\d{3})\s*\|\s*([^|]*?)\s*\
 ELSEWHERE = {
     "internal": ("tests/server/net_session_test.cpp",
                  "session: a handler that throws or forgets to answer makes 500 internal"),
-    "limit_reached": ("tests/server/http_units_test.cpp",
-                      "problem: reserved codes are refusals that keep their seq"),
     "blocked": ("tests/server/http_units_test.cpp",
                 "problem: reserved codes are refusals that keep their seq"),
 }
@@ -170,8 +168,28 @@ class CodesTest(support.ServerTest):
     def member_not_found(self):
         return self.program.member("nobody")
 
+    def orphan(self):
+        """The seq of a refund whose order will not come."""
+        answer = self.post(support.refund(order("2"), {1: "1.00"}, final=True))
+        return answer.json["seq"]
+
     def order_not_found(self):
-        return self.post(support.refund(order("2"), {1: "1.00"}))
+        orphan = self.orphan()
+        return self.ready(lambda: self.program.attach(orphan, "absent"))
+
+    def already_attached(self):
+        orphan = self.orphan()
+        paid = order("2", "1.00")
+        self.program.paid(paid)
+        attached = self.program.attach(orphan, support.order_id_of(paid))
+        assert attached.status == 201, attached
+        return self.ready(lambda: self.program.attach(orphan, support.order_id_of(paid)))
+
+    def limit_reached(self):
+        late = order("2", "1000.00")
+        self.program.batch([support.refund(late, {1: "1.00"}) for _ in range(256)])
+        refund = support.refund(late, {1: "1.00"})
+        return self.ready(lambda: self.post(refund))
 
     def method_not_allowed(self):
         return self.program.client.request("DELETE", "/healthz", checked=False)

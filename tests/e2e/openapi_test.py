@@ -34,6 +34,11 @@ class OpenApiTest(support.ServerTest):
         program.adjust("2", 5)
         seq = program.checkpoint()["seq"]
         program.get(f"/entries/{seq}")
+        paid = support.order("2", "10.00")
+        program.paid(paid)
+        orphan = program.post(support.refund(support.order("2"), {1: "1.00"}, final=True)).json
+        program.orphans()
+        program.attach(orphan["seq"], support.order_id_of(paid))
         program.validate(support.MINIMAL)
         program.put(support.MINIMAL)
         program.get()

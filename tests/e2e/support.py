@@ -348,6 +348,14 @@ class Program:
             sent["Idempotency-Key"] = idempotency_key or unique("adjustment")
         return self.request("POST", self.member_path(member, "/adjustments"), body, headers=sent)
 
+    def attach(self, orphan, order_id, idempotency_key=None, **fields):
+        headers = {"Idempotency-Key": idempotency_key or unique("attach")}
+        return self.request("POST", f"/orphans/{orphan}/attach", {"order_id": order_id} | fields,
+                            headers=headers)
+
+    def orphans(self, **query):
+        return self.get("/orphans", **query)
+
     def create_key(self, *scopes):
         answer = self.request("POST", "/keys", {"kind": "secret", "scopes": list(scopes)},
                               headers={"Idempotency-Key": unique("key")})
@@ -431,9 +439,11 @@ def refund(paid, lines=None, amount=None, refund_id=None, **more):
 
 def cancel(paid, **more):
     order_id = order_id_of(paid)
-    more.setdefault("id_", order_id + "-cancelled")
+    about = {name: more.pop(name) for name in ("id_", "time_") if name in more}
+    about.setdefault("id_", order_id + "-cancelled")
+    data = {"order_id": order_id, "cancelled_at": rfc3339(-30)} | more
     return event("order.cancelled", subject="order/" + order_id, source=paid["source"],
-                 data={"order_id": order_id, "cancelled_at": rfc3339(-30)}, **more)
+                 data=data, **about)
 
 
 def raw_exchange(server, data, limit_s=15, half_close=False):

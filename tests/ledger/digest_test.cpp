@@ -81,6 +81,44 @@ TEST_CASE("content digest: when an expiry was recorded does not matter", "[ledge
     REQUIRE(content_of({.expires_in = 2 * kMicrosPerDay}) != never_due);
 }
 
+TEST_CASE("content digest: a parked refund counts and its time-out does not", "[ledger]") {
+    const auto told = [](bool parks, bool times_out, bool is_final) {
+        TestLedger ledger;
+        const auto refund = [&](EntryKind kind) {
+            Entry entry = ledger.next(kProgram, kind);
+            entry.has_event = true;
+            entry.occurred_at = kStart;
+            entry.event.source = "//shop/test";
+            entry.event.id = "refund";
+            entry.event.facts = FactsKind::refund;
+            return entry;
+        };
+        if (parks) {
+            Entry parked = refund(EntryKind::parked);
+            parked.has_parking = true;
+            parked.parking = {hash_of(7), ledger.now() + kMicrosPerDay};
+            ledger.commit(parked);
+        }
+        if (is_final) ledger.commit(refund(EntryKind::orphaned));
+        if (times_out) {
+            Entry orphaned = ledger.next(kProgram, EntryKind::orphaned);
+            orphaned.has_parking = true;
+            orphaned.parking.order_hash = hash_of(7);
+            orphaned.links.push_back({LinkKind::parked, Seq{orphaned.seq.value - 1}});
+            ledger.commit(orphaned);
+        }
+        ledger.new_member();
+        return content(ledger);
+    };
+    const Hash32 nothing = told(false, false, false);
+    const Hash32 parked = told(true, false, false);
+    const Hash32 orphan = told(false, false, true);
+    REQUIRE(told(true, true, false) == parked);
+    REQUIRE(parked != nothing);
+    REQUIRE(orphan != nothing);
+    REQUIRE(orphan != parked);
+}
+
 TEST_CASE("state digest: any changed row changes it and derived rows do not count", "[ledger]") {
     TestLedger ledger;
     const MemberId member = ledger.new_member();

@@ -109,7 +109,7 @@ private:
             entry.postings.push_back({to, whose, u16(), amount()});
         }
         for (std::uint64_t i = below(3); i > 0; --i) {
-            entry.links.push_back({pick<LinkKind>(1, 3), Seq{number()}});
+            entry.links.push_back({pick<LinkKind>(1, 4), Seq{number()}});
         }
         for (std::uint64_t i = below(3); i > 0; --i) {
             entry.balances_after.push_back(
@@ -195,6 +195,11 @@ private:
         }
         if (entry.kind == EntryKind::board_window) {
             entry.board_window = {pick<WindowKind>(1, 2), text(), amount(), amount()};
+        }
+        if (below(4) == 0) {
+            entry.has_parking = true;
+            fill(entry.parking.order_hash);
+            entry.parking.until = coin() ? 0 : amount();
         }
         if (entry.kind == EntryKind::rejected) {
             entry.refusal.detail = text();
@@ -392,6 +397,11 @@ void set_part(const Entry& entry, wire_format::Entry& out) {
         to.set_id(str(entry.board_window.id));
         to.set_starts_at(entry.board_window.starts_at);
         to.set_ends_at(entry.board_window.ends_at);
+    }
+    if (entry.has_parking) {
+        auto& to = *out.mutable_parking();
+        to.set_order_hash(str(entry.parking.order_hash));
+        to.set_until(entry.parking.until);
     }
     if (entry.kind == EntryKind::rejected) {
         auto& to = *out.mutable_refusal();

@@ -76,6 +76,38 @@ TEST_CASE("overlay: dropping it undoes everything", "[ledger]") {
     REQUIRE(ledger.digest() == before);
 }
 
+TEST_CASE("overlay: a refund waits and is an orphan in it alone", "[ledger]") {
+    TestLedger ledger;
+    Entry parked = ledger.next(kProgram, EntryKind::parked);
+    parked.has_parking = true;
+    parked.parking = {hash_of(7), ledger.now() + kMicrosPerDay};
+    ledger.commit(parked);
+    Overlay overlay(ledger.state());
+    Entry orphaned = ledger.next(kProgram, EntryKind::orphaned);
+    orphaned.has_parking = true;
+    orphaned.parking.order_hash = hash_of(7);
+    orphaned.links.push_back({LinkKind::parked, parked.seq});
+    REQUIRE(overlay.prepared(orphaned));
+    REQUIRE(overlay.check(orphaned));
+    overlay.apply(orphaned, nullptr);
+    REQUIRE(overlay.waiting(kProgram, hash_of(7)).presence == Presence::absent);
+    REQUIRE(overlay.orphan(kProgram, orphaned.seq).row->facts == parked.seq);
+
+    Entry attached = orphaned;
+    attached.seq = Seq{orphaned.seq.value + 1};
+    attached.kind = EntryKind::parked;
+    attached.has_parking = false;
+    attached.links = {{LinkKind::parked, orphaned.seq}};
+    REQUIRE(overlay.prepared(attached));
+    REQUIRE(overlay.check(attached));
+    overlay.apply(attached, nullptr);
+    REQUIRE(overlay.orphan(kProgram, orphaned.seq).presence == Presence::absent);
+
+    REQUIRE(ledger.state().waiting(kProgram, hash_of(7)).row->refunds.size() == 1);
+    overlay.reset();
+    REQUIRE(overlay.waiting(kProgram, hash_of(7)).row->refunds.size() == 1);
+}
+
 TEST_CASE("overlay: an illegal entry is refused as the state refuses it", "[ledger]") {
     TestLedger ledger;
     const MemberId member = ledger.new_member();

@@ -46,6 +46,16 @@ void fill(TestLedger& ledger) {
     refund.event.refund.taken = taken;
     refund.links.push_back({LinkKind::original, Seq{2}});
     ledger.commit(refund);
+    for (int n = 0; n < 3; ++n) {
+        Entry parked = ledger.next(kProgram, EntryKind::parked);
+        parked.has_parking = true;
+        parked.parking = {hash_of(n == 0 ? 20 : 21), ledger.now() + kMicrosPerDay};
+        ledger.commit(parked);
+    }
+    Entry orphaned = ledger.next(kProgram, EntryKind::orphaned);
+    orphaned.has_event = true;
+    orphaned.event.source = "//maison/prestashop";
+    ledger.commit(orphaned);
     ViewRecord index;
     index.family = ViewFamily::seqidx;
     index.key = seq_index_row_key(kProgram, Seq{300});
@@ -72,6 +82,8 @@ std::string encoded_again(ViewFamily family, const std::string& key, const std::
         case ViewFamily::keys: return again<Seq>(key, value);
         case ViewFamily::rev: return again<OrderState>(key, value);
         case ViewFamily::seqidx: return again<SeqIndex>(key, value);
+        case ViewFamily::waiting: return again<WaitingRefunds>(key, value);
+        case ViewFamily::orphan: return again<Orphan>(key, value);
         case ViewFamily::blind:
             if (parse_blind_key(key)->kind == BlindKind::external_id)
                 return again<MemberId>(key, value);
@@ -104,7 +116,9 @@ TEST_CASE("row codec: every row decodes and encodes to the same bytes", "[ledger
           ViewFamily::rev,
           ViewFamily::due,
           ViewFamily::blind,
-          ViewFamily::seqidx}) {
+          ViewFamily::seqidx,
+          ViewFamily::waiting,
+          ViewFamily::orphan}) {
         CAPTURE(name(family));
         REQUIRE(rows[family] > 0);
     }
@@ -157,6 +171,11 @@ TEST_CASE("row codec: keys parse back and sort like what they name", "[ledger]")
         last = key;
         REQUIRE(parse_due_key(key)->when == when);
         REQUIRE(parse_due_key(key)->member == MemberId{3});
+        REQUIRE(parse_due_key(key)->parked.none());
+        const std::string parked = parked_due_row_key(kProgram, when, Seq{3});
+        REQUIRE(parse_due_key(parked)->when == when);
+        REQUIRE(parse_due_key(parked)->parked == Seq{3});
+        REQUIRE(parse_due_key(parked)->member.none());
     }
     const std::string chunk = chunk_row_key(kProgram, MemberId{300}, 70'000);
     REQUIRE(parse_chunk_key(chunk)->member == MemberId{300});

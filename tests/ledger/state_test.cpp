@@ -387,6 +387,66 @@ TEST_CASE("state: appended rows and empty checkpoints pass through", "[ledger]")
     REQUIRE(ledger.views().rows.at({ViewFamily::seqidx, record.key}) == record.value);
 }
 
+TEST_CASE("state: a parked refund waits once and ends once", "[ledger]") {
+    TestLedger ledger;
+    const Hash16 order = hash_of(7);
+    const auto parked = [&] {
+        Entry entry = ledger.next(kProgram, EntryKind::parked);
+        entry.has_parking = true;
+        entry.parking = {order, ledger.now() + kMicrosPerDay};
+        return entry;
+    };
+    const auto ended = [&](EntryKind kind, Seq which) {
+        Entry entry = ledger.next(kProgram, kind);
+        entry.has_parking = true;
+        entry.parking.order_hash = order;
+        entry.links.push_back({LinkKind::parked, which});
+        return entry;
+    };
+    REQUIRE(ledger.state().waiting(kProgram, order).presence == Presence::absent);
+    const Entry first = parked();
+    ledger.commit(first);
+    const Entry second = parked();
+    ledger.commit(second);
+    REQUIRE(ledger.state().waiting(kProgram, order).row->refunds.size() == 2);
+    REQUIRE(ledger.state().program(kProgram)->waiting == 2);
+    ledger.checkpoint();
+    REQUIRE(ledger.views().rows.contains(
+        {ViewFamily::due, parked_due_row_key(kProgram, first.parking.until, first.seq)}
+    ));
+
+    // Dropped from RAM, the row is fetched again.
+    ledger.state().evict(kAllRows);
+    ledger.state().evict(kAllRows);
+    const Entry orphaned = ended(EntryKind::orphaned, first.seq);
+    ledger.commit(orphaned);
+    REQUIRE(ledger.state().orphan(kProgram, orphaned.seq).row->facts == first.seq);
+    REQUIRE_FALSE(ledger.state().check(ended(EntryKind::orphaned, first.seq)));
+    ledger.commit(ended(EntryKind::rejected, second.seq));
+    REQUIRE(ledger.state().waiting(kProgram, order).presence == Presence::absent);
+    REQUIRE(ledger.state().program(kProgram)->waiting == 0);
+    REQUIRE(ledger.state().program(kProgram)->orphans == 1);
+    ledger.checkpoint();
+    REQUIRE_FALSE(
+        ledger.views().rows.contains({ViewFamily::waiting, waiting_row_key(kProgram, order)})
+    );
+    REQUIRE_FALSE(ledger.views().rows.contains(
+        {ViewFamily::due, parked_due_row_key(kProgram, first.parking.until, first.seq)}
+    ));
+
+    Entry attached = ledger.next(kProgram, EntryKind::parked);
+    attached.links.push_back({LinkKind::parked, orphaned.seq});
+    ledger.commit(attached);
+    REQUIRE(ledger.state().orphan(kProgram, orphaned.seq).presence == Presence::absent);
+    Entry again = ledger.next(kProgram, EntryKind::parked);
+    again.links.push_back({LinkKind::parked, orphaned.seq});
+    REQUIRE_FALSE(ledger.state().check(again));
+    ledger.checkpoint();
+    REQUIRE_FALSE(
+        ledger.views().rows.contains({ViewFamily::orphan, orphan_row_key(kProgram, orphaned.seq)})
+    );
+}
+
 TEST_CASE("state: a malformed row is corrupt and is not taken", "[ledger]") {
     TestLedger ledger;
     ledger.checkpoint();
@@ -394,6 +454,8 @@ TEST_CASE("state: a malformed row is corrupt and is not taken", "[ledger]") {
          {ViewFamily::member,
           ViewFamily::lot,
           ViewFamily::rev,
+          ViewFamily::waiting,
+          ViewFamily::orphan,
           ViewFamily::keys,
           ViewFamily::blind,
           ViewFamily::program,

@@ -96,6 +96,8 @@ Batch& Batch::refunded(const RefundOf& refund) {
     event.refund.refund_id = keep(number);
     event.refund.currency = refund.cancel ? "" : "EUR";
     event.refund.cancel = refund.cancel;
+    event.final = refund.final;
+    if (refund.final) canonical += " final";
     event.refund.lines = lines;
     event.natural_hash = ledger::natural_key_hash(hmac, event.shop, type, refund.order, number, 0);
     event.order_natural_hash =
@@ -124,6 +126,19 @@ Batch& Batch::adjusted(
     adjust.request_hash =
         ledger::request_hash(hmac, "adjust " + member + " " + std::to_string(amount) + note);
     job().commands.emplace_back(adjust);
+    return *this;
+}
+
+Batch& Batch::attached(ledger::Seq orphan, const std::string& order, const std::string& key) {
+    const auto& hmac = *program_->hmac;
+    engine::AttachCommand attach;
+    attach.orphan = orphan;
+    attach.order_natural_hash =
+        ledger::natural_key_hash(hmac, ledger::shop_of("//test/shop"), "order.paid", order, "", 0);
+    attach.key_hash = ledger::idempotency_key_hash(hmac, "orphans", key);
+    attach.request_hash =
+        ledger::request_hash(hmac, "attach " + std::to_string(orphan.value) + " " + order);
+    job().commands.emplace_back(attach);
     return *this;
 }
 
@@ -247,7 +262,44 @@ Outcome EngineFolder::adjust(
     return run(batch).front();
 }
 
+Outcome EngineFolder::attach(ledger::Seq orphan, const std::string& order, const std::string& key) {
+    Batch batch(*this);
+    batch.attached(orphan, order, key);
+    return run(batch).front();
+}
+
 namespace {
+
+class OrphansJob final : public engine::ReadJob, public Waited {
+public:
+    OrphansJob(ledger::Seq after, std::size_t limit, std::vector<ledger::Seq>& found)
+        : after_(after), limit_(limit), found_(found) {}
+    bool read(const engine::ReadContext& context) override {
+        found_ = context.orphans(after_, limit_);
+        return true;
+    }
+
+private:
+    const ledger::Seq after_;
+    const std::size_t limit_;
+    std::vector<ledger::Seq>& found_;
+};
+
+class EntryJob final : public engine::ReadJob, public Waited {
+public:
+    EntryJob(ledger::Seq seq, std::string& found) : seq_(seq), found_(found) {}
+    bool read(const engine::ReadContext& context) override {
+        if (seq_ > context.view.program(program)->last_seq) return true;
+        const auto entry = context.view.entry(program, seq_);
+        if (entry.missing()) return false;
+        found_ = entry.row->bytes;
+        return true;
+    }
+
+private:
+    const ledger::Seq seq_;
+    std::string& found_;
+};
 
 class LookJob final : public engine::ReadJob, public Waited {
 public:
@@ -306,6 +358,25 @@ void run_read(engine::Shard& shard, std::unique_ptr<Read> job) {
 }
 
 }  // namespace
+
+std::vector<ledger::Seq> EngineFolder::orphans(ledger::Seq after, std::size_t limit) {
+    std::vector<ledger::Seq> found;
+    auto job = std::make_unique<OrphansJob>(after, limit, found);
+    job->program = program("shop")->id;
+    run_read(*shard_, std::move(job));
+    return found;
+}
+
+std::unique_ptr<ledger::OwnedEntry> EngineFolder::entry(ledger::Seq seq) {
+    std::string bytes;
+    auto job = std::make_unique<EntryJob>(seq, bytes);
+    job->program = program("shop")->id;
+    run_read(*shard_, std::move(job));
+    if (bytes.empty()) return nullptr;
+    auto decoded = ledger::decode(std::move(bytes));
+    REQUIRE(decoded);
+    return std::move(*decoded);
+}
 
 Seen EngineFolder::look(std::string_view name) {
     Seen seen;

@@ -90,6 +90,7 @@ struct RefundOf {
     std::string refund = "r1";
     std::string id = {};  ///< default: "<order>-<refund>"
     bool cancel = false;
+    bool final = false;
 };
 
 class EngineFolder;
@@ -107,6 +108,7 @@ public:
         const std::string& key,
         const std::string& note = {}
     );
+    Batch& attached(ledger::Seq orphan, const std::string& order, const std::string& key);
     Batch& bulk();
     [[nodiscard]] WaitedWrite& job() { return static_cast<WaitedWrite&>(*job_); }
     /// What is handed to the shard; null after it was taken.
@@ -168,7 +170,12 @@ public:
     Outcome pay(const OrderOf& order);
     Outcome refund(const RefundOf& refund);
     Outcome adjust(const std::string& member, ledger::Points amount, const std::string& key);
+    Outcome attach(ledger::Seq orphan, const std::string& order, const std::string& key);
 
+    /// The first `limit` orphans after `after`, by seq.
+    std::vector<ledger::Seq> orphans(ledger::Seq after = {}, std::size_t limit = 100);
+    /// A stored entry; null if there is none with this seq.
+    std::unique_ptr<ledger::OwnedEntry> entry(ledger::Seq seq);
     Seen look(std::string_view program = "shop");
     /// available, pending, debt of currency 0; zeros for an unknown member.
     ledger::Balance balance(const std::string& member, std::string_view program = "shop");

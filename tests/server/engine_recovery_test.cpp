@@ -84,6 +84,17 @@ private:
                 order.lines.push_back(number(0, 20'000));
             orders_.push_back(order);
             batch.paid(order);
+        } else if (choice < 56) {
+            // Before its order, which comes with one of the next batches.
+            const std::string order = "o" + std::to_string(orders_.size() + number(0, 3));
+            if (number(0, 3) == 0) {
+                batch.refunded({order, {}, "early-cancel", "", true});
+            } else {
+                batch.refunded({order, {{1, number(1, 9'000)}}, "r" + std::to_string(++refunds_)});
+            }
+        } else if (choice < 58) {
+            batch.refunded({"absent" + std::to_string(++refunds_), {{1, 100}}, "r", "", false, true}
+            );
         } else if (choice < 70) {
             const auto& order = some_order();
             const int line = number(1, static_cast<int>(order.lines.size()));

@@ -144,6 +144,13 @@ public:
     server::engine::Outcome refund(
         const std::string& program, const std::string& order, ledger::Points amount
     ) {
+        return applied(try_refund(program, order, amount, false));
+    }
+
+    /// The refund of an order that may not be there; `final`: it will not come.
+    server::engine::Outcome try_refund(
+        const std::string& program, const std::string& order, ledger::Points amount, bool final
+    ) {
         const auto info = find(program);
         const ledger::OrderLine line{"1", "sku", 1, amount, false};
         const std::string id = order + "-refunded";
@@ -158,7 +165,8 @@ public:
         event.order_natural_hash =
             ledger::natural_key_hash(*info->hmac, event.shop, "order.paid", order, "", 0);
         event.request_hash = ledger::request_hash(*info->hmac, id);
-        return applied(run(info->id, event));
+        event.final = final;
+        return run(info->id, event);
     }
 
 private:

@@ -29,6 +29,9 @@ void fill(ShardFolder& folder) {
         folder.pay("shop", "o" + std::to_string(i), "anna", 1'000 + i, "anna@example.com");
     folder.pay("shop", "other", "bert", 777);
     folder.refund("shop", "o7", 300);
+    using server::engine::Status;
+    REQUIRE(folder.try_refund("shop", "absent", 300, false).status == Status::pending_order);
+    REQUIRE(folder.try_refund("shop", "lost", 300, true).status == Status::orphaned);
 }
 
 ledger::VerifyReport verify(const ShardFolder& folder) {

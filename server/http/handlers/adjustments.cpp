@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -12,10 +11,6 @@ namespace server::http {
 using ledger::ErrorCode;
 
 namespace {
-
-bool printable(std::string_view key) {
-    return std::all_of(key.begin(), key.end(), [](char c) { return c >= 0x21 && c <= 0x7e; });
-}
 
 /// `If-Match: "5"`. Errors: invalid_parameter.
 ledger::Result<std::optional<std::uint64_t>> if_match(std::string_view header) {
@@ -84,18 +79,11 @@ void post_adjustment(Services& services, Call call) {
     auto job = make_write(call);
     auto command = read_adjustment(call.request.body, job->arena);
     if (command.has_error()) return call.refuse(command.error());
-    const std::string_view key = call.request.header("idempotency-key");
-    if (!command->dry_run && key.empty()) {
-        return call.refuse(ledger::make_error(
-            ErrorCode::idempotency_key_required, "Give an Idempotency-Key header."
-        ));
-    }
-    if (key.size() > 255 || !printable(key)) {
-        return call.refuse(ledger::field_error(
-            ErrorCode::invalid_parameter,
-            "Idempotency-Key",
-            "must have 1 to 255 printable characters"
-        ));
+    std::string_view key;
+    if (!command->dry_run || !call.request.header("idempotency-key").empty()) {
+        auto given = idempotency_key(call.request);
+        if (given.has_error()) return call.refuse(given.error());
+        key = *given;
     }
     auto version = if_match(call.request.header("if-match"));
     if (version.has_error()) return call.refuse(version.error());

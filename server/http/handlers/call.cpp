@@ -1,5 +1,6 @@
 #include "server/http/handlers/call.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -150,6 +151,24 @@ ledger::Result<ledger::Hash16> member_hash(
         );
     }
     return ledger::blind_hash(*program.hmac, ledger::BlindKind::external_id, member);
+}
+
+ledger::Result<std::string_view> idempotency_key(const net::RequestHead& request) {
+    const std::string_view key = request.header("idempotency-key");
+    if (key.empty()) {
+        return ledger::make_error(
+            ErrorCode::idempotency_key_required, "Give an Idempotency-Key header."
+        );
+    }
+    const bool printable = std::ranges::all_of(key, [](char c) { return c >= 0x21 && c <= 0x7e; });
+    if (key.size() > 255 || !printable) {
+        return ledger::field_error(
+            ErrorCode::invalid_parameter,
+            "Idempotency-Key",
+            "must have 1 to 255 printable characters"
+        );
+    }
+    return key;
 }
 
 }  // namespace server::http

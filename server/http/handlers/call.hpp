@@ -71,6 +71,10 @@ void render_on_pool(Services& services, HttpRead& job);
     const engine::ProgramInfo& program, std::string_view member
 );
 
+/// The Idempotency-Key of a write that needs one. Errors: idempotency_key_required,
+/// invalid_parameter.
+[[nodiscard]] ledger::Result<std::string_view> idempotency_key(const net::RequestHead& request);
+
 // handlers/events.cpp
 void post_events(Services& services, Call call);
 void get_event(Services& services, Call call);
@@ -94,6 +98,9 @@ void get_board(Services& services, Call call);
 void get_me(Services& services, Call call);
 // handlers/adjustments.cpp
 void post_adjustment(Services& services, Call call);
+// handlers/orphans.cpp
+void get_orphans(Services& services, Call call);
+void attach_orphan(Services& services, Call call);
 // handlers/entries.cpp
 void get_entry(Services& services, Call call);
 void get_checkpoint(Services& services, Call call);
