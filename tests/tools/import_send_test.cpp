@@ -78,9 +78,10 @@ std::string applied(const std::string& /*id*/) {
 
 std::string names(const std::vector<Outcome>& outcomes) {
     std::string text;
-    for (const Outcome& outcome : outcomes)
+    for (const Outcome& outcome : outcomes) {
         text += (text.empty() ? "" : " ") + outcome.name +
                 (outcome.code.empty() ? "" : ":" + outcome.code);
+    }
     return text;
 }
 

@@ -1,6 +1,7 @@
 #include "tools/import/progress.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 #include <fmt/format.h>
@@ -41,9 +42,7 @@ std::string progress_text(std::uint64_t settled, std::uint64_t all, double secon
     const auto filled = static_cast<std::size_t>(part * static_cast<double>(kBarWidth));
     std::string left = "?";
     if (rate > 0) {
-        const auto rest = static_cast<std::uint64_t>(
-            static_cast<double>(all - std::min(all, settled)) / rate + 0.5
-        );
+        const auto rest = std::lround(static_cast<double>(all - std::min(all, settled)) / rate);
         left = fmt::format("{}:{:02}", rest / 60, rest % 60);
     }
     return fmt::format(

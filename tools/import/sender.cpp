@@ -115,6 +115,7 @@ void Sender::send_again(
         const Outcome& first = outcomes[refused.front()];
         patience.wait(first.code + ": " + first.detail, std::nullopt);
         std::vector<Event> again;
+        again.reserve(refused.size());
         for (const std::size_t index : refused)
             again.push_back(events[index]);
         const Answer answer = answer_to(batch_body(again));
