@@ -879,6 +879,10 @@ void read_entry(pbf_reader in, OwnedEntry& owned) {
 
 }  // namespace
 
+std::size_t encoded_size_max(const Entry& entry) {
+    return bound(entry);
+}
+
 void encode(const Entry& entry, std::string& out) {
     const std::size_t begin = out.size();
     const std::size_t size_max = bound(entry);

@@ -17,6 +17,8 @@ inline constexpr std::uint32_t kEntryFormat = 1;
 /// left out. `personal` is never written; `adjustment`, `program_version`, `program_activate` and
 /// `key` are written for their own kind only.
 void encode(const Entry& entry, std::string& out);
+/// At least as many bytes as `encode` would append; costs nothing to know.
+[[nodiscard]] std::size_t encoded_size_max(const Entry& entry);
 
 /// The entry together with its bytes; `personal` is empty.
 /// Errors: newer_format, corrupt.

@@ -23,7 +23,7 @@ WalletPlan::WalletPlan(
         wallets_.push_back({wallet, false});
 }
 
-PlanOutcome WalletPlan::settle() {
+PlanOutcome WalletPlan::settle(std::size_t dues_max) {
     if (missing_) return PlanOutcome::needs_rows;
     if (row_ == nullptr || row_->next_due() > now_) return PlanOutcome::done;
     if (row_->spilled.next_due <= now_ && !load_spilled()) return PlanOutcome::needs_rows;
@@ -40,6 +40,7 @@ PlanOutcome WalletPlan::settle() {
     for (const Due& item : due) {
         ScratchLot& lot = *find_lot(item.lot);
         if (lot.remaining == 0) continue;
+        if (dues_max-- == 0) return PlanOutcome::more_due;
         if (item.kind == 0) {
             activate(lot);
         } else {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include <boost/container/small_vector.hpp>
@@ -29,7 +31,12 @@ enum class PlanOutcome : std::uint8_t {
     needs_rows,           ///< View::misses() names what to fetch; drop the entry and decide again
     insufficient_points,  ///< nothing was recorded by this operation
     invalid_amount,  ///< a result would leave +-(2^53 - 1); nothing was recorded by this operation
+    more_due,        ///< settle only: as many as asked for were recorded, and more are due
 };
+
+/// So many dues make an entry of less than 200 KB, far below what one may have. A member who has
+/// more at one instant (a walk-in customer whose lots all expire with the month) takes several.
+inline constexpr std::size_t kDuesMax = 4'096;
 
 /// A scratch view of one member's wallets and lots for one entry. Operations record activations,
 /// grants, allocations and postings into the entry; `finish` writes `balances_after`. Call `settle`
@@ -46,8 +53,9 @@ public:
     );
 
     /// Activations and expiries due at `recorded_at`, in order (when, activation first, lot). A
-    /// member without anything due: nothing is recorded. done, needs_rows.
-    PlanOutcome settle();
+    /// member without anything due: nothing is recorded. done, needs_rows; more_due after
+    /// `dues_max`, and then nothing but `finish` may follow.
+    PlanOutcome settle(std::size_t dues_max = std::numeric_limits<std::size_t>::max());
 
     /// One lot of `amount` > 0 paid by the system account `source`. `activates_at` 0 or already
     /// due: active at once, and debt is repaid first. A lot that is expired already is granted and

@@ -18,6 +18,7 @@ void Decision::reset() {
     error.fields.clear();
     known = {};
     member = {};
+    settle_first = {};
     replayed = other_member = created = dry_run = false;
     wallet_version = number = 0;
     blind = {};

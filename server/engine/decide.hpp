@@ -65,6 +65,9 @@ public:
     bool other_member = false;
     bool created = false;
     bool dry_run = false;
+    /// Of a refusal: this member has more due than one entry may hold. Settle it, then decide
+    /// again.
+    ledger::MemberId settle_first;
     std::uint64_t wallet_version = 0;
     std::uint64_t number = 0;
     ledger::BlindHashes blind;  ///< of the entry that carries `personal`

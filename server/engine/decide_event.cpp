@@ -160,8 +160,21 @@ MemberAnswer find_or_make_member(
     return answer;
 }
 
+bool settle(ledger::WalletPlan& plan, ledger::MemberId member, Decision& decision) {
+    const PlanOutcome outcome = plan.settle(ledger::kDuesMax);
+    if (outcome == PlanOutcome::more_due) {
+        decision.refuse(ledger::make_error(
+            ErrorCode::overloaded, "Much of this member is due at this instant; try again."
+        ));
+        decision.settle_first = member;
+        return false;
+    }
+    return !plan_failed(outcome, decision);
+}
+
 bool plan_failed(PlanOutcome outcome, Decision& decision) {
     switch (outcome) {
+        case PlanOutcome::more_due:
         case PlanOutcome::done: return false;
         case PlanOutcome::needs_rows: decision.miss(); return true;
         case PlanOutcome::insufficient_points:
@@ -222,7 +235,7 @@ void decide_paid(
     entry.event.tz_version = rules::zone_database_version();
 
     ledger::WalletPlan plan(context.view, context.program, who.member, context.recorded_at, entry);
-    if (plan_failed(plan.settle(), decision)) return;
+    if (!settle(plan, who.member, decision)) return;
     const rules::OrderEvent event{
         entry.event.order, command.id, command.source, command.subject, command.occurred_at, now};
     for (const rules::Outcome& outcome : rules::evaluate(*rule_set, event, rule_scratch())) {

@@ -80,8 +80,7 @@ void decide(const DecideContext& context, const AdjustCommand& command, Decision
     ledger::Entry& entry = decision.add(context, EntryKind::adjust);
     fill(entry);
     ledger::WalletPlan plan(context.view, context.program, member, context.recorded_at, entry);
-    PlanOutcome outcome = plan.settle();
-    if (plan_failed(outcome, decision)) return;
+    if (!settle(plan, member, decision)) return;
     const std::uint64_t version = plan.wallet(currency).version;
     if (command.if_version && *command.if_version != version) {
         decision.refuse(ledger::make_error(
@@ -89,7 +88,7 @@ void decide(const DecideContext& context, const AdjustCommand& command, Decision
         ));
         return;
     }
-    outcome =
+    const PlanOutcome outcome =
         command.amount > 0
             ? plan.grant(currency, command.amount, ledger::Account::adjusted, 0, ledger::kNever)
             : plan.burn(currency, -command.amount, ledger::Account::adjusted);
@@ -123,7 +122,8 @@ void decide(const DecideContext& context, const SettleCommand& command, Decision
     ledger::WalletPlan plan(
         context.view, context.program, command.member, context.recorded_at, entry
     );
-    if (plan_failed(plan.settle(), decision)) return;
+    const ledger::PlanOutcome settled = plan.settle(ledger::kDuesMax);
+    if (settled != ledger::PlanOutcome::more_due && plan_failed(settled, decision)) return;
     if (!plan.touched()) {
         decision.kind = Decision::Kind::unchanged;
         decision.status = Status::unchanged;

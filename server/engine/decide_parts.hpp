@@ -25,6 +25,10 @@ MemberAnswer find_or_make_member(
 /// Why nothing can be decided for a program with a version that no longer compiles.
 [[nodiscard]] ledger::Error read_only_program();
 
+/// Settles the member of `plan`. False: the decision says why not; if too much is due at once, it
+/// asks for the member to be settled first.
+bool settle(ledger::WalletPlan& plan, ledger::MemberId member, Decision& decision);
+
 /// Turns a plan's refusal into the decision's; false if it was done.
 bool plan_failed(ledger::PlanOutcome outcome, Decision& decision);
 

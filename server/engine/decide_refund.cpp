@@ -198,7 +198,7 @@ void decide_refund_of(
     ledger::WalletPlan plan(
         context.view, context.program, order.member, context.recorded_at, entry
     );
-    if (plan_failed(plan.settle(), decision)) return;
+    if (!settle(plan, order.member, decision)) return;
     const rules::OrderEvent event{
         facts,
         order.event.id,

@@ -238,7 +238,7 @@ void Writer::decide_command(WriteJob& job, std::size_t index) {
     const bool system = std::holds_alternative<PutProgramCommand>(command) ||
                         std::holds_alternative<CreateKeyCommand>(command) ||
                         std::holds_alternative<RevokeKeyCommand>(command);
-    const DecideContext context{
+    DecideContext context{
         parts_.state,
         rule_sets_,
         system ? ledger::kSystemProgram : job.program,
@@ -250,7 +250,7 @@ void Writer::decide_command(WriteJob& job, std::size_t index) {
         return;
     }
     if (!system) roll_windows(context);
-    if (!decide_guarded(context, command, outcome)) {
+    if (!decide_settled(context, command, outcome)) {
         parts_.metrics.refused(outcome.error.code);
         return;
     }
@@ -328,6 +328,36 @@ void Writer::count_waiting() {
     orphans_.store(orphans, std::memory_order_relaxed);
 }
 
+bool Writer::decide_settled(DecideContext& context, const Command& command, Outcome& outcome) {
+    while (decide_guarded(context, command, outcome)) {
+        if (decision_.settle_first.none()) return true;
+        if (settle_some(context, decision_.settle_first)) continue;
+        outcome.status = Status::refused;
+        outcome.error = ledger::make_error(
+            ErrorCode::overloaded, "What is due of the member could not be settled; try again."
+        );
+        return false;
+    }
+    return false;
+}
+
+bool Writer::settle_some(DecideContext& context, ledger::MemberId member) {
+    DecideContext by_itself = context;
+    by_itself.actor = {};
+    const Command settle = SettleCommand{member};
+    Outcome outcome;
+    const bool decided = decide_guarded(by_itself, settle, outcome);
+    if (!decided || decision_.kind != Decision::Kind::entries || !append_set(settle, outcome))
+        return false;
+    patches_.pop_back();  // nobody waits for these bytes
+    if (builder_.bytes() >= kGroupBytesMax || builder_.full()) {
+        finish_group(false);
+        begin_group();
+        context.recorded_at = recorded_at_;
+    }
+    return true;
+}
+
 void Writer::roll_windows(const DecideContext& context) {
     const auto asked = std::find(to_roll_.begin(), to_roll_.end(), context.program);
     const bool due = recorded_at_ >= parts_.state.program(context.program)->next_window_end();
@@ -385,6 +415,18 @@ bool Writer::append_set(const Command& command, Outcome& outcome) {
         decision_.kind = Decision::Kind::refused;
         return false;
     };
+    if (const ledger::Entry* entry = too_large_entry(); entry != nullptr) {
+        outcome.status = Status::refused;
+        decision_.error = ledger::make_error(
+            ErrorCode::too_large,
+            "What this leads to does not fit one entry of the ledger (2 MiB): fewer lines, rules "
+            "or "
+            "lots at once."
+        );
+        outcome.error = decision_.error;
+        decision_.kind = Decision::Kind::refused;
+        return false;
+    }
     // The set is checked as a whole before its first entry changes anything.
     const std::size_t size = decision_.size();
     for (std::size_t i = 0; i < size; ++i) {
@@ -413,6 +455,20 @@ bool Writer::append_set(const Command& command, Outcome& outcome) {
     patches_.push_back({&outcome, open_entries_.size() - 1});
     apply_micros_ += parts_.clock.monotonic() - begin;
     return true;
+}
+
+const ledger::Entry* Writer::too_large_entry() {
+    // What sealing adds: personal fields are bounded far below.
+    constexpr std::size_t kSealedMax = std::size_t{64} << 10;
+    constexpr std::size_t kPlainMax = ledger::kEntryBytesMax - kSealedMax;
+    for (std::size_t i = 0; i < decision_.size(); ++i) {
+        const ledger::Entry& entry = decision_.entry(i);
+        if (ledger::encoded_size_max(entry) <= kPlainMax) continue;
+        measured_.clear();
+        ledger::encode(entry, measured_);
+        if (measured_.size() > kPlainMax) return &entry;
+    }
+    return nullptr;
 }
 
 void Writer::seal_entry(ledger::Entry& entry) {

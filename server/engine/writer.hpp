@@ -103,6 +103,12 @@ private:
     void run_job(WriteJob& job);
     void decide_command(WriteJob& job, std::size_t index);
     bool decide_guarded(const DecideContext& context, const Command& command, Outcome& outcome);
+    /// As decide_guarded; a member with more due than an entry may hold is settled before.
+    bool decide_settled(DecideContext& context, const Command& command, Outcome& outcome);
+    /// False: nothing of the member was due any more, or it could not be settled.
+    bool settle_some(DecideContext& context, ledger::MemberId member);
+    /// The first entry of the decision that is too large to be stored, after all; null: none.
+    [[nodiscard]] const ledger::Entry* too_large_entry();
     /// Lets the program's windows turn over before the command that is next.
     void roll_windows(const DecideContext& context);
     /// Applies the refunds that waited for the order that was just appended, in the same group.
@@ -147,6 +153,7 @@ private:
     std::vector<std::unique_ptr<Job>> finished_;
     bool registry_changed_ = false;
     std::string sealed_;
+    std::string measured_;  ///< an entry is encoded here to see how large it is
     std::vector<ledger::TreeNode> completed_;
     ledger::Timestamp decide_micros_ = 0, apply_micros_ = 0;
     std::uint32_t group_commands_ = 0;
