@@ -25,20 +25,23 @@ export interface ModelOptions {
   keys?: string[];
   /** token → row id of the member, the same on every board here */
   members?: { get(token: string): string | undefined };
+  /** how long a token is good, in milliseconds */
+  tokenLife?: number;
 }
 
 const roundedN = [10, 25, 50, 100];
 const heartbeatEvery = 10_000;
 const pingEvery = 25_000;
-const tokenLife = 900_000;
 
 export class ModelServer {
   readonly boards = new Map<string, ModelBoard>();
   readonly sessions = new Set<ModelSession>();
   readonly balances = new Map<string, Balance[]>();
+  /** With a good token, but without an order yet: no members. */
+  readonly strangers = new Set<string>();
   seq = 1;
   /** Every snap and recovery that was answered, for tests to count. */
-  counts = { snaps: 0, recoveries: 0, connects: 0 };
+  counts = { snaps: 0, recoveries: 0, connects: 0, refused: 0 };
 
   constructor(readonly options: ModelOptions) {}
 
@@ -107,6 +110,10 @@ export class ModelSession {
 
   get #clock(): Clock {
     return this.server.options.clock;
+  }
+
+  get #tokenLife(): number {
+    return this.server.options.tokenLife ?? 900_000;
   }
 
   receive(text: string): void {
@@ -190,7 +197,7 @@ export class ModelSession {
     const subs = connect.subs.map((subscription) => this.#subscribe(subscription, states));
     const now = this.#clock.now();
     const answer = { sid: "model", ping: pingEvery / 1000, now, subs };
-    const credentials = token === undefined ? {} : { ticket: token, exp: now + tokenLife };
+    const credentials = token === undefined ? {} : { ticket: token, exp: now + this.#tokenLife };
     this.#send({ id, connect: { ...answer, ...credentials } });
     for (const state of states) state();
   }
@@ -212,7 +219,7 @@ export class ModelSession {
       if (this.server.options.members?.get(ticket) !== this.#member) {
         return this.close(Close.badToken);
       }
-      this.#send({ id, refresh: { ticket, exp: this.#clock.now() + tokenLife } });
+      this.#send({ id, refresh: { ticket, exp: this.#clock.now() + this.#tokenLife } });
     } else {
       this.#send({ id, err: { code: ErrorCode.unknownCommand, msg: "unknown", retry: false } });
     }
@@ -220,8 +227,14 @@ export class ModelSession {
 
   #subscribe(wanted: Subscription, states: (() => void)[]): Subscribed {
     const { ch } = wanted;
-    const error = (code: number, msg: string) => ({ ch, err: { code, msg, retry: false } });
+    const error = (code: number, msg: string, retry = false) => {
+      this.server.counts.refused++;
+      return { ch, err: { code, msg, retry } };
+    };
     if (ch === "me") {
+      if (this.server.strangers.has(this.#member ?? "")) {
+        return error(ErrorCode.notAllowed, "not a member yet", true);
+      }
       if (!this.#member) return error(ErrorCode.notAllowed, "needs a token");
       this.#join(ch, 0);
       states.push(() => this.sendMe());

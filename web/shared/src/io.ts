@@ -56,7 +56,8 @@ export const browserIo: Io = {
     addEventListener("online", online);
     addEventListener("offline", leaving);
     addEventListener("pagehide", leaving);
-    addEventListener("pageshow", seen);
+    // Also fires at the end of every load; only a page out of the cache was away.
+    addEventListener("pageshow", ({ persisted }) => persisted && seen());
   },
   isOffline: () => navigator.onLine === false,
 };

@@ -45,8 +45,19 @@ const answerTimeout = 10_000;
 const deathAfter = 35_000;
 const goodConnection = 30_000;
 const hiddenFor = 60_000;
-const asksBeforeReconnect = 3;
+const timeOutsBeforeReconnect = 3;
 const failuresBeforeOffline = 3;
+const tokenTimeout = 10_000;
+const soonestRefresh = 5_000;
+const refreshAgain = 30_000;
+const firstTokenRetry = 10_000;
+const longestTokenRetry = 300_000;
+const notReadyRetry = 2_000;
+/** A shopper who is no member yet: asked for again at the latest, and at the soonest. */
+const memberRetry = 30_000;
+const memberRetrySoon = 5_000;
+
+const tokenFailed = Symbol();
 
 /** One joined channel: its listeners, what is held, and the question that is out, if any. */
 class Channel {
@@ -54,14 +65,13 @@ class Channel {
   board: Board | undefined;
   me: Me | undefined;
   error: WireError | undefined;
-  asks = 0;
+  asking = false;
+  /** Questions in a row that were not answered in time. */
+  timeOuts = 0;
+  refusedAt = 0;
   askTimer: unknown;
 
   constructor(readonly name: string) {}
-
-  get asking(): boolean {
-    return this.asks > 0;
-  }
 
   get n(): number {
     return Math.max(...[...this.listeners.values()].map((listener) => listener.n));
@@ -95,6 +105,8 @@ export class LiveClient {
   #status: Status = { phase: "connecting" };
   #socket: Socket | undefined;
   #isStarted = false;
+  /** From the first step of a connection until it ends or is given up. */
+  #hasConnection = false;
   #joined = false;
   #attempt = 0;
   #generation = 0;
@@ -102,6 +114,9 @@ export class LiveClient {
   #waiting = new Map<number, (frame: ServerFrame) => void>();
   #ticket: string | undefined;
   #isMember = false;
+  /** The server's clock less that of `Io.now`. */
+  #ahead = 0;
+  #tokenFailures = 0;
   #after: number | undefined;
   #lastHeard = 0;
   #connectedAt = 0;
@@ -145,9 +160,12 @@ export class LiveClient {
     return this.#watch("me", 0, events as BoardEvents & MeEvents);
   }
 
-  /** Tries again at once, also after the server said stop. */
+  /** Tries again at once, also after the server said stop; while live, the channels it refused. */
   retry(): void {
-    if (this.#status.phase === "live") return;
+    if (this.#joined) {
+      for (const channel of this.#channels.values()) if (channel.error) this.#ask(channel);
+      return;
+    }
     this.#attempt = 0;
     this.#drop(Close.normal);
     void this.#connect();
@@ -170,9 +188,7 @@ export class LiveClient {
   /** Elements of one page arrive together; they share the first frame. */
   #start(): void {
     this.#isStarted = true;
-    this.#io.later(0, () => {
-      if (!this.#socket && this.#status.phase === "connecting") void this.#connect();
-    });
+    this.#io.later(0, () => this.#comeBack());
   }
 
   #leave(channel: Channel, listener: object): void {
@@ -180,23 +196,23 @@ export class LiveClient {
     if (channel.listeners.size > 0) return;
     this.#settle(channel);
     this.#channels.delete(channel.name);
-    if (this.#joined) this.#command({ unsub: { ch: channel.name } });
+    if (this.#joined && !channel.error) this.#command({ unsub: { ch: channel.name } });
   }
 
   // --- the connection
 
-  async #connect(): Promise<void> {
+  async #connect(token?: string): Promise<void> {
     const generation = ++this.#generation;
+    this.#hasConnection = true;
     this.#clear("retry");
-    let token: string | null | undefined;
-    if (!this.#ticket) {
-      try {
-        token = await this.#options.token?.();
-      } catch {
-        if (generation === this.#generation) this.#failed(Close.tokenExpired);
-        return;
-      }
+    // While the shop's server is being asked again for a token, boards show without.
+    if (!this.#ticket && !token && !this.#timers.has("token")) {
+      const given = await this.#askToken();
       if (generation !== this.#generation) return;
+      if (given === tokenFailed) {
+        if (!this.#options.key) return this.#failed(Close.tokenExpired);
+        this.#retryToken();
+      } else token = given || undefined;
     }
     this.#lastHeard = this.#io.now();
     this.#timer("death", deathAfter, () => this.#checkAlive());
@@ -208,11 +224,46 @@ export class LiveClient {
     this.#socket = this.#io.open(this.#address(), events);
   }
 
+  /** A token, nothing for a guest, or `tokenFailed` when the shop gave none in time. */
+  #askToken(): Promise<string | null | undefined | typeof tokenFailed> {
+    return new Promise((resolve) => {
+      const failed = () => resolve(tokenFailed);
+      this.#io.later(tokenTimeout, failed);
+      try {
+        Promise.resolve(this.#options.token?.()).then(resolve, failed);
+      } catch {
+        failed();
+      }
+    });
+  }
+
+  /** The connection is a guest's meanwhile; with a token it is made again. */
+  #retryToken(): void {
+    const ceiling = Math.min(longestTokenRetry, firstTokenRetry * 2 ** this.#tokenFailures++);
+    const delay = ceiling * (0.5 + 0.5 * this.#io.random());
+    const ask = async () => {
+      const timer = this.#timers.get("token");
+      const token = await this.#askToken();
+      if (timer !== this.#timers.get("token")) return; // hidden or stopped meanwhile
+      if (token === tokenFailed) return this.#retryToken();
+      this.#forgetTokenRetry();
+      if (!token) return;
+      this.#drop(Close.normal);
+      void this.#connect(token);
+    };
+    this.#timer("token", delay, () => void ask());
+  }
+
+  #forgetTokenRetry(): void {
+    this.#clear("token");
+    this.#tokenFailures = 0;
+  }
+
   #address(): string {
     return this.#options.server.replace(/^http/, "ws").replace(/\/$/, "") + "/live";
   }
 
-  #introduce(token: string | null | undefined): void {
+  #introduce(token: string | undefined): void {
     const channels = [...this.#channels.values()];
     const connect: NonNullable<ClientFrame["connect"]> = {
       v: 1,
@@ -221,7 +272,7 @@ export class LiveClient {
     if (this.#options.key) connect.key = this.#options.key;
     if (this.#ticket) connect.resume = this.#ticket;
     else if (token) connect.token = token;
-    for (const channel of channels) channel.asks = 1;
+    for (const channel of channels) channel.asking = true;
     this.#timer("answer", answerTimeout, () => this.#drop(Close.noConnect, true));
     this.#command({ connect }, (frame) => {
       if (frame.connect) this.#welcome(frame.connect, channels);
@@ -233,7 +284,8 @@ export class LiveClient {
     this.#joined = true;
     this.#connectedAt = this.#io.now();
     this.#isMember = answer.exp !== undefined;
-    this.#keepTicket(answer.ticket, answer.exp, answer.now);
+    this.#ahead = answer.now - this.#io.now();
+    this.#keepTicket(answer.ticket, answer.exp);
     this.#setStatus({ phase: "live" });
     for (const subscribed of answer.subs) this.#subscribed(subscribed);
     for (const channel of asked) if (channel.asking) this.#awaitAnswer(channel);
@@ -242,19 +294,26 @@ export class LiveClient {
     }
   }
 
-  #keepTicket(ticket: string | undefined, exp: number | undefined, now: number): void {
+  /** `exp` is by the server's clock; the reader's may be wrong by hours. */
+  #keepTicket(ticket: string | undefined, exp: number | undefined): void {
     this.#ticket = ticket;
     if (exp === undefined) return;
-    this.#timer("refresh", Math.max(1_000, 0.8 * (exp - now)), () => this.#refresh());
+    const left = exp - this.#ahead - this.#io.now();
+    this.#refreshIn(Math.max(soonestRefresh, 0.8 * left));
+  }
+
+  #refreshIn(milliseconds: number): void {
+    this.#timer("refresh", milliseconds, () => void this.#refresh());
   }
 
   async #refresh(): Promise<void> {
     const generation = this.#generation;
-    const token = await this.#options.token?.().catch(() => undefined);
-    if (!token || generation !== this.#generation || !this.#joined) return;
-    const asked = Date.now();
+    const token = await this.#askToken();
+    if (generation !== this.#generation || !this.#joined) return;
+    if (token === tokenFailed) return this.#refreshIn(refreshAgain);
+    if (!token) return;
     this.#command({ refresh: { token } }, ({ refresh }) => {
-      if (refresh) this.#keepTicket(refresh.ticket, refresh.exp, asked);
+      if (refresh) this.#keepTicket(refresh.ticket, refresh.exp);
     });
   }
 
@@ -275,7 +334,7 @@ export class LiveClient {
   #forgetConnection(): void {
     this.#generation++;
     this.#socket = undefined;
-    this.#joined = false;
+    this.#hasConnection = this.#joined = false;
     this.#waiting.clear();
     for (const name of ["death", "answer", "refresh", "retry"]) this.#clear(name);
     for (const channel of this.#channels.values()) this.#settle(channel);
@@ -288,8 +347,10 @@ export class LiveClient {
     const after = this.#after;
     this.#after = undefined;
     // 4505 is meant for clients that do not introduce themselves; ours did, but was not heard.
-    if (!mayReconnect(code) && code !== Close.noConnect)
+    if (!mayReconnect(code) && code !== Close.noConnect) {
+      this.#forgetTokenRetry();
       return this.#setStatus({ phase: "stopped", code });
+    }
     this.#attempt++;
     const isOffline = this.#io.isOffline() || this.#attempt > failuresBeforeOffline;
     this.#setStatus({ phase: isOffline ? "offline" : "reconnecting" });
@@ -300,12 +361,13 @@ export class LiveClient {
   #pause(): void {
     if (this.#status.phase === "stopped") return;
     this.#drop(Close.normal);
+    this.#forgetTokenRetry();
     this.#setStatus({ phase: this.#io.isOffline() ? "offline" : "reconnecting" });
   }
 
   #comeBack(): void {
     const { phase } = this.#status;
-    if (this.#socket || phase === "stopped" || !this.#isStarted) return;
+    if (this.#hasConnection || phase === "stopped" || !this.#isStarted) return;
     void this.#connect();
   }
 
@@ -317,11 +379,10 @@ export class LiveClient {
     this.#socket?.send(JSON.stringify({ id, ...command }));
   }
 
-  /** Asks for the state of a channel; the third time without one, the connection is at fault. */
+  /** Asks for the state of a channel. */
   #ask(channel: Channel): void {
     if (!this.#joined) return;
-    if (channel.asks >= asksBeforeReconnect) return this.#drop(Close.noPong, true);
-    channel.asks++;
+    channel.asking = true;
     this.#command({ sub: channel.subscription() }, (frame) => {
       if (frame.sub) this.#subscribed(frame.sub);
       else if (frame.err) this.#subscribed({ ch: channel.name, err: frame.err });
@@ -331,11 +392,18 @@ export class LiveClient {
 
   #awaitAnswer(channel: Channel): void {
     this.#io.cancel(channel.askTimer);
-    channel.askTimer = this.#io.later(answerTimeout, () => this.#ask(channel));
+    channel.askTimer = this.#io.later(answerTimeout, () => this.#late(channel));
+  }
+
+  /** The third time without an answer, the connection is at fault. */
+  #late(channel: Channel): void {
+    if (++channel.timeOuts < timeOutsBeforeReconnect) this.#ask(channel);
+    else this.#drop(Close.noPong, true);
   }
 
   #settle(channel: Channel): void {
-    channel.asks = 0;
+    channel.asking = false;
+    channel.timeOuts = 0;
     this.#io.cancel(channel.askTimer);
   }
 
@@ -348,12 +416,24 @@ export class LiveClient {
 
   #refused(channel: Channel, error: WireError): void {
     this.#settle(channel);
-    if (error.code === ErrorCode.notReady) {
-      channel.askTimer = this.#io.later(2_000, () => this.#ask(channel));
-      return;
-    }
+    const isNotReady = error.code === ErrorCode.notReady;
+    channel.refusedAt = this.#io.now();
+    if (error.retry) this.#askIn(channel, isNotReady ? notReadyRetry : memberRetry);
+    if (isNotReady) return;
     channel.error = error;
     channel.tell();
+  }
+
+  #askIn(channel: Channel, milliseconds: number): void {
+    this.#io.cancel(channel.askTimer);
+    channel.askTimer = this.#io.later(milliseconds, () => this.#ask(channel));
+  }
+
+  /** A board moved: perhaps by the first order of a shopper who was refused as no member yet. */
+  #hurry(): void {
+    const me = this.#channels.get("me");
+    if (!me?.error?.retry || me.asking) return;
+    this.#askIn(me, Math.max(0, me.refusedAt + memberRetrySoon - this.#io.now()));
   }
 
   // --- what the server says
@@ -393,14 +473,17 @@ export class LiveClient {
       channel.error = undefined;
       channel.board = fromSnap(snap);
       channel.tell();
+      this.#hurry();
     } else if (d && !channel.asking) {
       const verdict = judgeDelta(channel.board, d);
       if (verdict === "gap") this.#ask(channel);
       if (verdict !== "taken") return;
       channel.board = applyDelta(channel.board!, d);
       channel.tell();
+      this.#hurry();
     } else if (me && me.as_of >= (channel.me?.as_of ?? 0)) {
       this.#settle(channel);
+      channel.error = undefined;
       channel.me = me;
       channel.tell();
     } else if (hb && !channel.asking) {

@@ -3,6 +3,7 @@ import { ModelServer } from "../model/server.ts";
 import { applyDelta, fromSnap, judgeDelta } from "../src/board.ts";
 import { Close, mayReconnect, retryDelay } from "../src/codes.ts";
 import { parseMessage, type Delta, type Snap } from "../src/frames.ts";
+import type { Io } from "../src/io.ts";
 import { LiveClient, type Status } from "../src/live.ts";
 import { die, Network, SimulatedClock } from "./simulation.ts";
 
@@ -81,12 +82,15 @@ beforeEach(() => {
   network = new Network(clock, die(7), server);
 });
 
-function client(token?: () => Promise<string>): { live: LiveClient; seen: Status[] } {
+function client(
+  token?: () => Promise<string>,
+  io: Partial<Io> = {},
+): { live: LiveClient; seen: Status[] } {
   const live = new LiveClient({
     server: "https://model/",
     key: "pk_test_k",
     token,
-    io: network.io(),
+    io: { ...network.io(), ...io },
   });
   const seen: Status[] = [];
   live.onStatus((status) => seen.push(status));
@@ -160,4 +164,163 @@ test("a refused channel says so once and for all", async () => {
   live.watchBoard("b:none", 10, { board: () => undefined, failed: (error) => (code = error.code) });
   await clock.advance(30_000);
   expect(code).toBe(101);
+});
+
+test("one misspelt channel is refused and the others of the first frame are live", async () => {
+  const { live } = client();
+  let code = 0;
+  let rows = 0;
+  live.watchBoard("b:We ek", 10, {
+    board: () => undefined,
+    failed: (error) => (code = error.code),
+  });
+  live.watchBoard("b:week", 10, { board: (board) => (rows = board.rows.length) });
+  await clock.advance(60_000);
+  expect([code, rows, live.status.phase, server.counts.connects]).toEqual([101, 1, "live", 1]);
+});
+
+test("trying again asks again for what was refused, without another connection", async () => {
+  const { live } = client();
+  let rows = 0;
+  live.watchBoard("b:late", 10, { board: (board) => (rows = board.rows.length) });
+  await clock.advance(1_000);
+  server.post("b:late", "a", 5);
+  await clock.advance(60_000);
+  expect(rows).toBe(0);
+  live.retry();
+  await clock.advance(1_000);
+  expect([rows, server.counts.connects]).toEqual([1, 1]);
+});
+
+test("four boards of growing length on one channel are no silence", async () => {
+  const { live, seen } = client();
+  for (let i = 0; i < 120; i++) server.post("b:week", `x${i}`, i + 20);
+  live.watchBoard("b:week", 5, { board: () => undefined });
+  await clock.advance(1_000);
+  let rows = 0;
+  for (const n of [20, 40, 60, 90, 100]) {
+    live.watchBoard("b:week", n, { board: (board) => (rows = board.rows.length) });
+  }
+  await clock.advance(60_000);
+  expect([rows, server.counts.connects]).toEqual([100, 1]);
+  expect(seen.map(({ phase }) => phase)).toEqual(["connecting", "live"]);
+});
+
+for (const minutes of [-20, 0, 20]) {
+  test(`a clock ${minutes} min from the server's asks for a token at 80 % of its life`, async () => {
+    let fetched = 0;
+    const token = () => Promise.resolve(++fetched ? "t1" : "");
+    const { live } = client(token, { now: () => clock.now() + minutes * 60_000 });
+    live.watchMe({ me: () => undefined });
+    await clock.advance(719_000);
+    expect(fetched).toBe(1);
+    await clock.advance(3_600_000 - 719_000);
+    expect([fetched, server.counts.connects]).toEqual([5, 1]);
+  });
+}
+
+test("tokens that are as good as over are not fetched more often than every five seconds", async () => {
+  let fetched = 0;
+  server.options.tokenLife = 1_000;
+  const { live } = client(() => Promise.resolve(++fetched ? "t1" : ""));
+  live.watchMe({ me: () => undefined });
+  await clock.advance(60_000);
+  expect(fetched).toBeGreaterThan(2);
+  expect(fetched).toBeLessThanOrEqual(13);
+});
+
+test("a page that is shown while its first token is awaited asks for no second one", async () => {
+  let fetched = 0;
+  let show = () => undefined as void;
+  const token = () =>
+    new Promise<string>((resolve) => {
+      fetched++;
+      clock.later(3_000, () => resolve("t1"));
+    });
+  const { live } = client(token, { watchPage: ({ seen }) => (show = seen) });
+  live.watchMe({ me: () => undefined });
+  show();
+  await clock.advance(1_000);
+  show();
+  await clock.advance(10_000);
+  expect([fetched, server.counts.connects, live.isMember]).toEqual([1, 1, true]);
+});
+
+for (const [how, first] of [
+  ["hangs", () => new Promise<string>(() => undefined)],
+  ["fails", () => Promise.reject(new Error("503"))],
+  [
+    "throws",
+    () => {
+      throw new Error("no such function");
+    },
+  ],
+] as [string, () => Promise<string>][]) {
+  test(`a token that ${how} leaves the boards; the member comes with a later one`, async () => {
+    let fetched = 0;
+    const { live, seen } = client(() => (++fetched < 4 ? first() : Promise.resolve("t1")));
+    let rows = 0;
+    let isKnown = false;
+    live.watchBoard("b:week", 10, { board: (board) => (rows = board.rows.length) });
+    live.watchMe({ me: () => (isKnown = true) });
+    await clock.advance(12_000);
+    expect([rows, live.isMember, live.status.phase]).toEqual([1, false, "live"]);
+    server.drop(Close.slow);
+    await clock.advance(5_000);
+    expect(live.status.phase).toBe("live");
+    await clock.advance(180_000);
+    expect([fetched, isKnown, live.isMember]).toEqual([4, true, true]);
+    expect(seen.some(({ phase }) => phase === "stopped")).toBe(false);
+  });
+}
+
+test("while a shop gives no token it is asked less and less often", async () => {
+  const asked: number[] = [];
+  const { live } = client(() => {
+    asked.push(clock.now());
+    return Promise.reject(new Error("503"));
+  });
+  live.watchBoard("b:week", 10, { board: () => undefined });
+  await clock.advance(3_600_000);
+  const gaps = asked.slice(1).map((at, index) => at - asked[index]!);
+  expect(gaps[0]).toBeGreaterThanOrEqual(5_000);
+  expect(Math.max(...gaps)).toBeGreaterThan(150_000);
+  expect(asked.length).toBeLessThan(30);
+  expect(server.counts.connects).toBe(1);
+});
+
+test("a shopper becomes a member with the first order, without a reload", async () => {
+  server.strangers.add("a");
+  const { live } = client(() => Promise.resolve("t1"));
+  const seen: (number | undefined)[] = [];
+  live.watchBoard("b:week", 10, { board: () => undefined });
+  live.watchMe({
+    me: (me) => seen.push(me.boards["b:week"]?.score),
+    failed: () => seen.push(undefined),
+  });
+  await clock.advance(4_000);
+  expect([seen, live.status.phase]).toEqual([[undefined], "live"]);
+  await clock.advance(20_000);
+  server.strangers.clear();
+  server.post("b:week", "a", 70);
+  await clock.advance(1_000);
+  expect(seen.at(-1)).toBe(70);
+});
+
+test("no member yet: asked every 30 s, at most every 5 s while a board moves", async () => {
+  server.strangers.add("a");
+  const { live } = client(() => Promise.resolve("t1"));
+  live.watchBoard("b:week", 10, { board: () => undefined });
+  live.watchMe({ me: () => undefined });
+  await clock.advance(10_000);
+  const quiet = server.counts.refused;
+  await clock.advance(300_000);
+  expect(server.counts.refused - quiet).toBe(10);
+  const busy = server.counts.refused;
+  for (let i = 0; i < 600; i++) {
+    server.post("b:week", `x${i % 20}`, i);
+    await clock.advance(100);
+  }
+  expect(server.counts.refused - busy).toBeGreaterThan(8);
+  expect(server.counts.refused - busy).toBeLessThanOrEqual(13);
 });

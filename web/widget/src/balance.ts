@@ -105,7 +105,7 @@ export class GuerdonBalance extends GuerdonElement {
 
   #me: Me | undefined;
   /** What is drawn while the number counts up to what it is. */
-  #figure = 0;
+  #counted: number | undefined;
   #failure: WireError | undefined;
   #frame = 0;
 
@@ -115,7 +115,12 @@ export class GuerdonBalance extends GuerdonElement {
 
   override disconnectedCallback(): void {
     super.disconnectedCallback();
-    cancelAnimationFrame(this.#frame);
+    this.#stopCounting();
+  }
+
+  override attributeChangedCallback(name: string, before: string | null, now: string | null): void {
+    if (before !== now) this.#stopCounting(); // perhaps of another currency
+    super.attributeChangedCallback(name, before, now);
   }
 
   protected override follow(client: LiveClient): (() => void)[] {
@@ -134,25 +139,31 @@ export class GuerdonBalance extends GuerdonElement {
     this.seenAt = new Date();
     const now = this.#balance?.available ?? 0;
     this.redraw();
-    if (before === undefined) this.#figure = now;
-    else if (before !== now) this.#count(before, now);
+    if (before !== undefined && before !== now) this.#count(before, now);
     if (before !== now) this.tell("balance", { available: now });
   }
 
   #count(from: number, to: number): void {
-    cancelAnimationFrame(this.#frame);
-    if (to < from || matchMedia("(prefers-reduced-motion: reduce)").matches) {
-      this.#figure = to;
-      return;
-    }
+    this.#stopCounting();
+    if (to < from || matchMedia("(prefers-reduced-motion: reduce)").matches) return;
     const started = performance.now();
     const step = (now: number) => {
       const part = Math.min(1, Math.max(0, now - started) / countFor);
-      this.#figure = Math.round(from + (to - from) * (1 - (1 - part) ** 3));
+      this.#counted = Math.round(from + (to - from) * (1 - (1 - part) ** 3));
       this.redraw();
       if (part < 1) this.#frame = requestAnimationFrame(step);
+      else this.#stopCounting();
     };
     this.#frame = requestAnimationFrame(step);
+  }
+
+  #stopCounting(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#counted = undefined;
+  }
+
+  get #figure(): number {
+    return this.#counted ?? this.#balance?.available ?? 0;
   }
 
   get #balance(): Balance | undefined {

@@ -17,6 +17,9 @@ export const commonAttributes = [
   "earn-url",
 ];
 
+/** What is followed depends on these; the others are only drawn. */
+const following = ["server", "key", "token", "board", "window", "limit"];
+
 export function sheet(...styles: string[]): CSSStyleSheet {
   const made = new CSSStyleSheet();
   made.replaceSync(styles.join(""));
@@ -69,10 +72,9 @@ export abstract class GuerdonElement extends HTMLElement {
     this.#leave();
   }
 
-  /** What is followed may be another board now. */
-  attributeChangedCallback(_name: string, before: string | null, now: string | null): void {
+  attributeChangedCallback(name: string, before: string | null, now: string | null): void {
     if (before === now || !this.client) return;
-    this.#leave();
+    if (following.includes(name)) this.#leave();
     this.redraw();
   }
 

@@ -296,10 +296,9 @@ export const leaderboardStyles = css`
     gap: 8px;
     align-items: center;
     justify-content: space-between;
-    height: 44px;
-    padding-inline: 16px;
+    min-height: 44px;
+    padding: 3px 16px;
     border-top: 1px solid var(--g-border);
-    white-space: nowrap;
   }
   .foot .words {
     display: inline-flex;
@@ -308,8 +307,8 @@ export const leaderboardStyles = css`
     min-width: 0;
   }
   .foot .words span {
-    overflow: hidden;
-    text-overflow: ellipsis;
+    min-width: 0;
+    overflow-wrap: anywhere;
   }
 
   @container (max-width: 359.98px) {
@@ -317,20 +316,20 @@ export const leaderboardStyles = css`
       display: none;
     }
     .row {
-      grid-template-columns: 34px 32px minmax(0, 1fr) auto;
+      grid-template-columns: 34px 30px 32px minmax(0, 1fr) auto;
       padding-inline: 8px 12px;
     }
     .mine {
       padding-inline: 2px 6px;
     }
-    .move {
-      position: absolute;
-      clip-path: inset(50%);
-    }
   }
   @container (max-width: 299.98px) {
     .row {
       grid-template-columns: 34px minmax(0, 1fr) auto;
+    }
+    .move {
+      position: absolute;
+      clip-path: inset(50%);
     }
     .avatar {
       display: none;

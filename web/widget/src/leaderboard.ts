@@ -54,6 +54,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
   #drawnAt = 0;
   #places = new Map<string, number>();
   #announced = { at: -announceEvery, rank: 0, text: "" };
+  #announcing: ReturnType<typeof setTimeout> | undefined;
 
   #held = 0;
   #isPaused = false;
@@ -72,6 +73,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
     super.disconnectedCallback();
     clearInterval(this.#minute);
     clearTimeout(this.#timer);
+    clearTimeout(this.#announcing);
     this.#timer = undefined;
   }
 
@@ -97,6 +99,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
 
   protected override follow(client: LiveClient): (() => void)[] {
     this.#newest = this.#shown = this.#failure = this.#me = undefined;
+    this.#announced.rank = 0;
     this.#places.clear();
     const failed = (error: WireError) => {
       if (error.code === ErrorCode.notAllowed) return;
@@ -231,18 +234,27 @@ export class GuerdonLeaderboard extends GuerdonElement {
     });
   }
 
-  /** My own rank, politely: not more often than every ten seconds. */
+  /**
+   * My own rank, politely: not more often than every ten seconds, and then what is true at the end
+   * of them.
+   */
   #announce(): void {
-    const rank = this.#standing?.rank ?? 0;
+    clearTimeout(this.#announcing);
+    const standing = this.#standing;
     const { at, rank: before } = this.#announced;
-    if (rank === before || rank === 0) return;
+    if (!standing || standing.rank === before) return;
+    const { rank } = standing;
+    const now = performance.now();
+    const wait = at + announceEvery - now;
     if (before === 0) {
       this.#announced.rank = rank;
-    } else if (performance.now() - at >= announceEvery) {
-      const place = this.texts.ordinal(this.#standing![this.#ranking]);
-      const text = this.texts.text("moved", { place });
-      this.#announced = { at: performance.now(), rank, text };
+    } else if (wait > 0) {
+      this.#announcing = setTimeout(() => this.#announce(), wait);
+    } else {
+      const place = this.texts.ordinal(standing[this.#ranking]);
+      this.#announced = { at: now, rank, text: this.texts.text("moved", { place }) };
       this.tell("rank", { rank, before });
+      this.redraw();
     }
   }
 
@@ -416,7 +428,8 @@ export class GuerdonLeaderboard extends GuerdonElement {
   }
 
   #movement({ from, rank }: Row): TemplateResult {
-    const gained = from === null ? 0 : from - rank;
+    if (from === null) return html`<span class="move"></span>`;
+    const gained = from - rank;
     if (gained === 0) {
       return html`<span class="move"
         ><span aria-hidden="true">–</span
