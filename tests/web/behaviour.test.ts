@@ -175,6 +175,157 @@ test("right to left: mirrored, nothing cut off, no violation", async () => {
   await context.close();
 });
 
+test("one's own rank is said at most every ten seconds, and then as it is", async () => {
+  fill(stage, 150);
+  put(true);
+  const { page, context } = await stage.open(`${stage.origin}/`, { width: 800 });
+  await untilPlace(page, "Camille A.", 10);
+  await page.evaluate(() => {
+    const told: unknown[] = [];
+    Object.assign(window, { told });
+    document.addEventListener("guerdon:rank", (event) =>
+      told.push({ ...(event as CustomEvent<object>).detail, at: performance.now() }),
+    );
+  });
+  type Told = { rank: number; before: number; at: number };
+  const told = () => page.evaluate(() => (window as unknown as { told: Told[] }).told);
+  stage.api.model.post(channel, "me", 1000);
+  await expect.poll(async () => (await told()).length).toBe(1);
+  for (const [score, place] of [
+    [1110, 3],
+    [2000, 1],
+    [1200, 2],
+  ] as const) {
+    stage.api.model.post(channel, "me", score);
+    await untilPlace(page, "Camille A.", place);
+  }
+  await expect.poll(async () => (await told()).length, { timeout: 12_000 }).toBe(2);
+  const [first, second] = await told();
+  expect(first).toMatchObject({ rank: 4, before: 13 });
+  expect(second).toMatchObject({ rank: 2, before: 4 });
+  expect(second!.at - first!.at).toBeGreaterThanOrEqual(9_990);
+  await page.getByText("You are now in 2nd place").waitFor({ state: "attached" });
+  await context.close();
+});
+
+test("who has no known rank of this morning has no movement, who kept it has a dash", async () => {
+  fill(stage);
+  put(false);
+  const { page, context } = await stage.open(`${stage.origin}/`, { width: 800 });
+  await untilState(page, "live");
+  const movement = (id: string) =>
+    page.evaluate((id) => {
+      const { shadowRoot } = document.querySelector("guerdon-leaderboard")!;
+      return shadowRoot!.querySelector(`[data-id="${id}"] .move`)!.textContent!.trim();
+    }, id);
+  expect(await movement("b1")).toBe("");
+  expect(await movement("a3")).toContain("same place");
+  expect(await movement("a1")).toContain("up 1 place");
+  await context.close();
+});
+
+test("movement is there from 300 px of room and gone below", async () => {
+  fill(stage);
+  put(false);
+  const { page, context } = await stage.open(`${stage.origin}/`, { width: 332 });
+  await untilState(page, "live");
+  const looks = () =>
+    page.evaluate(() => {
+      const root = document.querySelector("guerdon-leaderboard")!.shadowRoot!;
+      const { clipPath } = getComputedStyle(root.querySelector(".move")!);
+      return [root.querySelector(".card")!.clientWidth + 2, clipPath];
+    });
+  expect(await looks()).toEqual([300, "none"]);
+  await page.screenshot({ path: `${screenshots}/movement-300.png` });
+  await page.setViewportSize({ width: 331, height: 900 });
+  expect(await looks()).toEqual([299, "inset(50%)"]);
+  await context.close();
+});
+
+test("a new heading is only drawn: no rows are asked for, none go away", async () => {
+  fill(stage);
+  put(false, 'heading="One"');
+  const { page, context } = await stage.open(`${stage.origin}/`, { width: 800 });
+  await untilState(page, "live");
+  const { snaps } = stage.api.model.counts;
+  const seen = await page.evaluate(async () => {
+    const board = document.querySelector("guerdon-leaderboard")!;
+    const states: string[] = [];
+    board.addEventListener("guerdon:state", (event) =>
+      states.push((event as CustomEvent<{ state: string }>).detail.state),
+    );
+    board.setAttribute("heading", "Two");
+    board.setAttribute("lang", "fr");
+    await new Promise(requestAnimationFrame);
+    const { shadowRoot } = board;
+    const title = shadowRoot!.querySelector(".title")!.textContent!.trim();
+    return { states, title, rows: shadowRoot!.querySelectorAll("[data-id]").length };
+  });
+  expect(seen).toEqual({ states: [], title: "Two", rows: 10 });
+  expect(stage.api.model.counts.snaps).toBe(snaps);
+  await context.close();
+});
+
+for (const width of [280, 320]) {
+  test(`French, ${width} px: under which name one appears is not cut`, async () => {
+    fill(stage, 920);
+    put(true, 'lang="fr"');
+    const { page, context } = await stage.open(`${stage.origin}/`, { width });
+    await page.getByText("Vous apparaissez").waitFor();
+    const foot = await page.evaluate(() => {
+      const root = document.querySelector("guerdon-leaderboard")!.shadowRoot!;
+      const words = root.querySelector(".foot bdi")!;
+      const [foot, text] = [root.querySelector(".foot")!, words].map((part) =>
+        part.getBoundingClientRect(),
+      );
+      const cut = words.parentElement!.scrollWidth - words.parentElement!.clientWidth;
+      const inside = text!.right <= foot!.right && text!.bottom <= foot!.bottom;
+      return { words: words.textContent, cut, inside };
+    });
+    expect(foot.words).toContain("Camille A.");
+    expect(foot).toMatchObject({ cut: 0, inside: true });
+    await page.screenshot({ path: `${screenshots}/foot-fr-${width}.png` });
+    await context.close();
+  });
+}
+
+test("a misspelt board says so, the other one lives; trying again asks again", async () => {
+  fill(stage);
+  const board = (name: string) =>
+    `<guerdon-leaderboard server="${stage.api.url}" key="${key}" board="${name}"></guerdon-leaderboard>`;
+  stage.put("/", "en", board("We ek") + board("week"), false);
+  const { page, context } = await stage.open(`${stage.origin}/`, { width: 800 });
+  await page.getByText("The ranking is unavailable").waitFor();
+  await page.getByText("Élodie M.").waitFor();
+  stage.api.model.post("b:We ek", "c1", 70, "Zoé");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("Zoé").waitFor();
+  expect(stage.api.model.counts.connects).toBe(1);
+  await context.close();
+});
+
+test("a page load asks the shop for one token", async () => {
+  fill(stage, 920);
+  put(false);
+  const { page, context } = await stage.open(`${stage.origin}/`, { width: 800 });
+  await page.addInitScript(() => {
+    const token = () =>
+      new Promise((resolve) => {
+        calls.count++;
+        setTimeout(resolve, 1_500, "member"); // until after `load` and `pageshow`
+      });
+    const calls = { count: 0 };
+    Object.assign(window, { calls, Guerdon: { token } });
+  });
+  await page.reload();
+  await page.getByText("Camille A.", { exact: true }).waitFor();
+  const { count } = await page.evaluate(
+    () => (window as unknown as { calls: { count: number } }).calls,
+  );
+  expect(count).toBe(1);
+  await context.close();
+});
+
 test("without scripts the shop's own words stay", async () => {
   put(false);
   const { page, context } = await stage.open(`${stage.origin}/`, { width: 360, script: false });

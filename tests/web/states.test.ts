@@ -22,10 +22,12 @@ for (const { name, isMember = false, attributes = "", before, reach } of cases) 
     const title = `${name}-${lang}-${scheme}-${width}`;
     test(title, async () => {
       const heading = lang === "fr" ? "Ligue Figuier" : "Fig Tree League";
+      const balance = (more: string) =>
+        `<p><guerdon-balance server="${stage.api.url}" key="${key}" ${attributes} ${more}></guerdon-balance></p>`;
       stage.put(
         "/",
         lang,
-        `<p><guerdon-balance server="${stage.api.url}" key="${key}" ${attributes}></guerdon-balance></p>
+        `${balance("compact")}${balance("")}
         <guerdon-leaderboard server="${stage.api.url}" key="${key}" board="week" heading="${heading}"
           ${attributes}><a href="/board">Ranking</a></guerdon-leaderboard>`,
         isMember,

@@ -49,6 +49,12 @@ const until =
   (_stage: Stage, { page }: Watched) =>
     untilState(page, state);
 
+/** A guest's balance is a guest's in every state of the connection. */
+const untilBalance =
+  (state: string) =>
+  (_stage: Stage, { page }: Watched) =>
+    untilState(page, state, "guerdon-balance");
+
 async function loseServer(stage: Stage, page: Page): Promise<void> {
   await untilState(page, "live");
   stage.api.manner = "down";
@@ -57,6 +63,12 @@ async function loseServer(stage: Stage, page: Page): Promise<void> {
 
 export const cases: Case[] = [
   { name: "loading", before: (stage) => (stage.api.manner = "mute"), reach: until("loading") },
+  {
+    name: "loading-member",
+    isMember: true,
+    before: (stage) => (stage.api.manner = "mute"),
+    reach: untilBalance("loading"),
+  },
   {
     name: "empty",
     before: (stage) => void stage.api.model.board(channel),
@@ -121,6 +133,17 @@ export const cases: Case[] = [
       await untilState(page, "live");
       stage.api.model.drop(Close.revoked);
       await untilState(page, "error");
+    },
+  },
+  {
+    name: "error-member",
+    isMember: true,
+    before: (stage) => fill(stage, 920),
+    async reach(stage, { page }) {
+      await untilState(page, "live");
+      stage.api.model.drop(Close.revoked);
+      await untilState(page, "error");
+      await untilState(page, "error", "guerdon-balance");
     },
   },
 ];

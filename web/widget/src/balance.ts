@@ -1,12 +1,12 @@
 /** <guerdon-balance>: the member's points, as a card or, with `compact`, as one line. */
 import { html, nothing, type TemplateResult } from "lit/html.js";
+import * as say from "./i18n/en.ts";
 import type { Balance, Me, WireError } from "../../shared/src/frames.ts";
 import type { LiveClient } from "../../shared/src/live.ts";
-import { commonAttributes, define, GuerdonElement, sheet } from "./element.ts";
+import { define, GuerdonElement, sheet } from "./element.ts";
 import * as icons from "./icons.ts";
 import { icon } from "./icons.ts";
-import "./i18n/balance.ts";
-import { declare, tokens } from "./tokens.ts";
+import { tokens } from "./tokens.ts";
 
 const countFor = 700;
 
@@ -38,7 +38,6 @@ const balanceStyles = css`
     line-height: 1.14;
     font-weight: 600;
     letter-spacing: -0.03em;
-    font-variant-numeric: tabular-nums lining-nums;
     min-height: 50px;
   }
   .line {
@@ -79,7 +78,6 @@ const balanceStyles = css`
     background: var(--g-accent);
     color: var(--g-on-accent);
     font-weight: 600;
-    font-variant-numeric: tabular-nums lining-nums;
     white-space: nowrap;
   }
   .pill a {
@@ -94,15 +92,9 @@ const balanceStyles = css`
   }
 `;
 
-const hero = declare([
-  ["hero-1", "#2c3fb4", "#2b3a9e", "hero-1"],
-  ["hero-2", "#141b57", "#151a49", "hero-2"],
-]);
-const styles = sheet(tokens, hero, balanceStyles);
+const styles = sheet(tokens, balanceStyles);
 
 export class GuerdonBalance extends GuerdonElement {
-  static readonly observedAttributes = [...commonAttributes, "currency", "compact"];
-
   #me: Me | undefined;
   /** What is drawn while the number counts up to what it is. */
   #counted: number | undefined;
@@ -188,7 +180,7 @@ export class GuerdonBalance extends GuerdonElement {
     const state = this.stateName();
     const texts = this.texts;
     let words = "…";
-    if (this.#balance) words = texts.plural("points", this.#figure);
+    if (this.#balance) words = texts.plural(say.points, this.#figure);
     else if (state === "guest") words = this.#welcome();
     else if (state === "error" || state === "offline") words = "–";
     const inside =
@@ -201,14 +193,14 @@ export class GuerdonBalance extends GuerdonElement {
   #welcome(): string {
     const texts = this.texts;
     const welcome = this.number("welcome");
-    return welcome ? texts.plural("guest", welcome) : texts.text("guestBalance");
+    return welcome ? texts.plural(say.guest, welcome) : texts.text(say.guestBalance);
   }
 
   #card(): TemplateResult {
     const state = this.stateName();
     if (state === "guest") return this.#guest();
     const texts = this.texts;
-    const title = texts.text(state === "error" ? "balanceError" : "available");
+    const title = texts.text(state === "error" ? say.balanceError : say.available);
     const known = this.#balance || this.#me;
     return html`<section class="card" part="card" aria-labelledby="label">
       <div class="label" id="label">${title}</div>
@@ -225,22 +217,15 @@ export class GuerdonBalance extends GuerdonElement {
 
   #line(state: State): unknown {
     const texts = this.texts;
-    const retry = html`<button class="link" type="button" @click=${this.refresh}>
-      ${texts.text("retry")}
-    </button>`;
-    if (state === "error") return html`<span>${texts.text("safe")}</span>${retry}`;
-    if (state === "offline") {
-      const time = this.seenAt && texts.time(this.seenAt);
-      const words = time ? texts.text("offline", { time }) : texts.text("offlineNever");
-      return html`<span>${icon(icons.offline)}${words}</span>${retry}`;
-    }
+    if (state === "error") return html`<span>${texts.text(say.safe)}</span>${this.retry()}`;
+    if (state === "offline") return this.offline();
     if (state === "reconnecting") {
-      return html`<span>${icon(icons.again)}${texts.text("reconnecting")}</span>`;
+      return html`<span>${icon(icons.again)}${texts.text(say.reconnecting)}</span>`;
     }
     const balance = this.#balance;
     if (!balance) return nothing;
-    const pending = balance.pending > 0 ? texts.plural("pending", balance.pending) : "";
-    const owed = balance.debt > 0 ? texts.plural("owed", balance.debt) : "";
+    const pending = balance.pending > 0 ? texts.plural(say.pending, balance.pending) : "";
+    const owed = balance.debt > 0 ? texts.plural(say.owed, balance.debt) : "";
     return html`${pending ? html`<span>${icon(icons.clock)}${pending}</span>` : nothing}${
       owed ? html`<span>${owed}</span>` : nothing
     }`;
@@ -253,7 +238,7 @@ export class GuerdonBalance extends GuerdonElement {
       ${
         this.value("join-url")
           ? html`<div class="line">
-              <a href=${this.value("join-url")}>${this.texts.text("join")}</a>
+              <a href=${this.value("join-url")}>${this.texts.text(say.join)}</a>
             </div>`
           : nothing
       }

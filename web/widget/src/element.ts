@@ -2,23 +2,17 @@
  * What every Guerdon element shares: attributes, language, the connection, events, drawing.
  * Lit's templates on a plain element: its reactive base class would cost a fifth of the budget.
  */
-import { render, type TemplateResult } from "lit/html.js";
+import { html, render, type TemplateResult } from "lit/html.js";
 import type { LiveClient, Status } from "../../shared/src/live.ts";
 import { clientFor, expectsMember, settings } from "./connections.ts";
+import * as say from "./i18n/en.ts";
+import { icon, offline } from "./icons.ts";
 import { textsFor, type Texts } from "./texts.ts";
 
-export const commonAttributes = [
-  "server",
-  "key",
-  "token",
-  "lang",
-  "welcome",
-  "join-url",
-  "earn-url",
-];
-
-/** What is followed depends on these; the others are only drawn. */
+/** What is followed depends on these. */
 const following = ["server", "key", "token", "board", "window", "limit"];
+/** The others are only drawn. */
+const drawing = "lang welcome join-url earn-url heading ranking currency compact".split(" ");
 
 export function sheet(...styles: string[]): CSSStyleSheet {
   const made = new CSSStyleSheet();
@@ -27,6 +21,8 @@ export function sheet(...styles: string[]): CSSStyleSheet {
 }
 
 export abstract class GuerdonElement extends HTMLElement {
+  static readonly observedAttributes = [...following, ...drawing];
+
   protected readonly root = this.attachShadow({ mode: "open" });
   protected status: Status = { phase: "connecting" };
   /** When the last frame of this element came. */
@@ -100,6 +96,19 @@ export abstract class GuerdonElement extends HTMLElement {
     });
   };
 
+  protected retry(): TemplateResult {
+    return html`<button class="link" type="button" @click=${this.refresh}>
+      ${this.texts.text(say.retry)}
+    </button>`;
+  }
+
+  /** Since when what is shown is old, and a button that tries again. */
+  protected offline(): TemplateResult {
+    const time = this.seenAt && this.texts.time(this.seenAt);
+    const words = time ? this.texts.text(say.offline, { time }) : this.texts.text(say.offlineNever);
+    return html`<span>${icon(offline)}${words}</span>${this.retry()}`;
+  }
+
   #draw(): void {
     if (!this.client) this.#follow();
     render(this.template(), this.root, { host: this });
@@ -122,7 +131,7 @@ export abstract class GuerdonElement extends HTMLElement {
   #leave(): void {
     for (const end of this.#ends) end();
     this.#ends = [];
-    this.client = undefined;
+    this.client = this.seenAt = undefined;
   }
 }
 

@@ -1,10 +1,11 @@
 /** <guerdon-leaderboard>: a board that moves. */
 import { html, nothing, type TemplateResult } from "lit/html.js";
+import * as say from "./i18n/en.ts";
 import type { Board, Row } from "../../shared/src/board.ts";
 import { ErrorCode } from "../../shared/src/codes.ts";
 import type { Me, Standing, WireError } from "../../shared/src/frames.ts";
 import type { LiveClient } from "../../shared/src/live.ts";
-import { commonAttributes, define, GuerdonElement, sheet } from "./element.ts";
+import { define, GuerdonElement, sheet } from "./element.ts";
 import * as icons from "./icons.ts";
 import { icon } from "./icons.ts";
 import { leaderboardStyles } from "./leaderboard.css.ts";
@@ -36,15 +37,6 @@ interface View {
 }
 
 export class GuerdonLeaderboard extends GuerdonElement {
-  static readonly observedAttributes = [
-    ...commonAttributes,
-    "board",
-    "window",
-    "limit",
-    "heading",
-    "ranking",
-  ];
-
   #shown: View | undefined;
   #newest: View | undefined;
   #me: Me | undefined;
@@ -252,7 +244,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
       this.#announcing = setTimeout(() => this.#announce(), wait);
     } else {
       const place = this.texts.ordinal(standing[this.#ranking]);
-      this.#announced = { at: now, rank, text: this.texts.text("moved", { place }) };
+      this.#announced = { at: now, rank, text: this.texts.text(say.moved, { place }) };
       this.tell("rank", { rank, before });
       this.redraw();
     }
@@ -291,7 +283,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
 
   protected override template(): TemplateResult {
     const state = this.#state;
-    const title = this.value("heading") ?? this.texts.text("title");
+    const title = this.value("heading") ?? this.texts.text(say.title);
     return html`<section class="card" part="card" aria-labelledby="title">
       <header>
         <div class="title" part="title" id="title" role="heading" aria-level="2" dir="auto">
@@ -313,7 +305,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
   }
 
   #pauseButton(): TemplateResult {
-    const label = this.texts.text(this.#isPaused ? "resume" : "pause");
+    const label = this.texts.text(this.#isPaused ? say.resume : say.pause);
     return html`<button
       class="pause"
       part="button"
@@ -330,7 +322,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
     if (!this.#shown) return nothing;
     const { id, starts, ends } = this.#shown.board.win;
     const left = ends === null ? 0 : ends - Date.now();
-    const time = left > 0 ? this.texts.text("ends", { t: this.texts.left(left) }) : "";
+    const time = left > 0 ? this.texts.text(say.ends, { t: this.texts.left(left) }) : "";
     return html`<span class=${time && "dates"}
         >${this.texts.window(id, starts, ends)}${time && " ·"}</span
       >
@@ -338,14 +330,8 @@ export class GuerdonLeaderboard extends GuerdonElement {
   }
 
   #statusLine(state: State): TemplateResult {
-    const texts = this.texts;
     if (state === "offline") {
-      const time = this.#shown && this.seenAt && texts.time(this.seenAt);
-      const words = time ? texts.text("offline", { time }) : texts.text("offlineNever");
-      return html`<div class="state wide offline" part="status">
-        <span class="words">${icon(icons.offline)}<span>${words}</span></span>
-        <button class="link" type="button" @click=${this.refresh}>${texts.text("retry")}</button>
-      </div>`;
+      return html`<div class="state wide offline" part="status">${this.offline()}</div>`;
     }
     return html`<div class="caption">${this.#caption()}</div>
       <div class="state ${state === "empty" ? "live" : state}" part="status">
@@ -358,13 +344,13 @@ export class GuerdonLeaderboard extends GuerdonElement {
     switch (state) {
       case "live":
       case "empty":
-        return html`<span class="dot"></span>${texts.text("live")}`;
+        return html`<span class="dot"></span>${texts.text(say.live)}`;
       case "paused":
-        return html`${icon(icons.pause)}${texts.text("paused")}`;
+        return html`${icon(icons.pause)}${texts.text(say.paused)}`;
       case "reconnecting":
-        return html`${icon(icons.again)}${texts.text("reconnecting")}`;
+        return html`${icon(icons.again)}${texts.text(say.reconnecting)}`;
       case "loading":
-        return html`${texts.text("loading")}`;
+        return html`${texts.text(say.loading)}`;
       default:
         return nothing;
     }
@@ -386,7 +372,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
 
   #row({ row, mine, y }: Line): TemplateResult {
     const texts = this.texts;
-    const name = row.name || (mine ? "" : texts.text("nameless"));
+    const name = row.name || (mine ? "" : texts.text(say.nameless));
     const score =
       mine && row.score < 10_000_000 ? texts.number(row.score) : texts.compact(row.score);
     const shown = row[this.#ranking];
@@ -398,7 +384,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
       aria-current=${mine ? "true" : nothing}
     >
       ${this.#place(shown)} ${this.#movement(row)}
-      <span class="avatar" aria-hidden="true">${initial(name || texts.text("you"))}</span>
+      <span class="avatar" aria-hidden="true">${initial(name || texts.text(say.you))}</span>
       <span>
         <span class="who">
           ${
@@ -406,7 +392,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
               ? html`<span class="name" title=${name} dir="auto"><bdi>${name}</bdi></span>`
               : nothing
           }
-          ${mine ? html`<span class="tag">${texts.text("you")}</span>` : nothing}
+          ${mine ? html`<span class="tag">${texts.text(say.you)}</span>` : nothing}
         </span>
         ${mine ? this.#gap() : nothing}
       </span>
@@ -415,7 +401,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
         title=${score === texts.number(row.score) ? nothing : texts.number(row.score)}
       >
         <span aria-hidden="true">${score}</span>
-        <span class="hidden">${texts.plural("points", row.score)}</span>
+        <span class="hidden">${texts.plural(say.points, row.score)}</span>
       </span>
     </li>`;
   }
@@ -433,11 +419,11 @@ export class GuerdonLeaderboard extends GuerdonElement {
     if (gained === 0) {
       return html`<span class="move"
         ><span aria-hidden="true">–</span
-        ><span class="hidden">${this.texts.text("same")}</span></span
+        ><span class="hidden">${this.texts.text(say.same)}</span></span
       >`;
     }
     const rose = gained > 0;
-    const words = this.texts.plural(rose ? "up" : "down", Math.abs(gained));
+    const words = this.texts.plural(rose ? say.up : say.down, Math.abs(gained));
     return html`<span class="move ${rose ? "rose" : "fell"}"
       >${icon(rose ? icons.up : icons.down)}<span aria-hidden="true"
         >${this.texts.number(Math.abs(gained))}</span
@@ -450,7 +436,7 @@ export class GuerdonLeaderboard extends GuerdonElement {
     if (!next) return nothing;
     const place = this.texts.ordinal(next.place);
     return html`<span class="gap"
-      ><bdi>${this.texts.plural("gap", next.points, { place })}</bdi></span
+      ><bdi>${this.texts.plural(say.gap, next.points, { place })}</bdi></span
     >`;
   }
 
@@ -459,16 +445,16 @@ export class GuerdonLeaderboard extends GuerdonElement {
     if (this.#held > 0) {
       return html`<div class="foot">
         <button class="link" type="button" @click=${this.#showHeld}>
-          ${texts.plural("held", this.#held)}
+          ${texts.plural(say.held, this.#held)}
         </button>
       </div>`;
     }
     const total = this.#shown?.board.total ?? 0;
-    const members = total > 0 ? texts.plural("members", total) : "";
+    const members = total > 0 ? texts.plural(say.members, total) : "";
     if (state === "error" || state === "loading") return html`<div class="foot"></div>`;
     if (!this.isMember) return this.#guestFoot(members);
     const name = this.#shown?.me?.name;
-    const alias = name ? texts.text("alias", { name }) : members;
+    const alias = name ? texts.text(say.alias, { name }) : members;
     return html`<div class="foot">
       <span class="words"
         >${name ? icon(icons.eye) : nothing}<span title=${alias}><bdi>${alias}</bdi></span></span
@@ -479,11 +465,11 @@ export class GuerdonLeaderboard extends GuerdonElement {
   #guestFoot(members: string): TemplateResult {
     const texts = this.texts;
     const sum = this.number("welcome");
-    const welcome = sum ? texts.plural("guest", sum) : members;
+    const welcome = sum ? texts.plural(say.guest, sum) : members;
     const url = this.value("join-url");
     return html`<div class="foot">
       <span class="words"><span title=${welcome}>${welcome}</span></span>
-      ${url ? html`<a class="link" href=${url}>${texts.text("join")}</a>` : nothing}
+      ${url ? html`<a class="link" href=${url}>${texts.text(say.join)}</a>` : nothing}
     </div>`;
   }
 
@@ -505,13 +491,13 @@ export class GuerdonLeaderboard extends GuerdonElement {
       <div class="message">
         <span class="badge">${icon(icons.leaf)}</span>
         <slot name="empty">
-          <strong>${texts.text("empty")}</strong>
-          <span>${texts.text("emptyHint")}</span>
+          <strong>${texts.text(say.empty)}</strong>
+          <span>${texts.text(say.emptyHint)}</span>
         </slot>
         ${
           this.value("earn-url")
             ? html`<a class="primary" part="button" href=${this.value("earn-url")}
-                >${texts.text("earn")}</a
+                >${texts.text(say.earn)}</a
               >`
             : nothing
         }
@@ -524,11 +510,11 @@ export class GuerdonLeaderboard extends GuerdonElement {
     return html`<div class="rows">
       <div class="message" role="status">
         <span class="badge">${icon(icons.warning)}</span>
-        <strong>${texts.text("error")}</strong>
-        <span>${texts.text("safe")}</span>
+        <strong>${texts.text(say.error)}</strong>
+        <span>${texts.text(say.safe)}</span>
         <slot></slot>
         <button class="primary" part="button" type="button" @click=${this.refresh}>
-          ${texts.text("retry")}
+          ${texts.text(say.retry)}
         </button>
       </div>
     </div>`;

@@ -1,11 +1,9 @@
 /** Texts, numbers and dates in the reader's language. */
-import type { BalanceKey } from "./i18n/balance.ts";
-import { en, type Catalogue } from "./i18n/en.ts";
+import * as say from "./i18n/en.ts";
 import { fr } from "./i18n/fr.ts";
 
-export type TextKey = keyof Catalogue | BalanceKey;
-
-export const catalogues: Record<string, Catalogue> = { en, fr };
+/** English text → the text in that language */
+export const catalogues: Record<string, Record<string, string>> = { en: {}, fr };
 
 const categories: Intl.LDMLPluralRule[] = ["zero", "one", "two", "few", "many", "other"];
 const compactFrom = 1_000_000;
@@ -35,27 +33,27 @@ export class Texts {
     this.#ordinal = new Intl.PluralRules(spoken, { type: "ordinal" });
   }
 
-  text(key: TextKey, values: Record<string, string> = {}): string {
-    return fill(this.#catalogue[key] ?? key, values);
+  text(english: string, values: Record<string, string> = {}): string {
+    return fill(this.#catalogue[english] ?? english, values);
   }
 
-  plural(key: TextKey, n: number, values: Record<string, string> = {}): string {
-    return this.#choose(key, this.#plural, n, values);
+  plural(english: string, n: number, values: Record<string, string> = {}): string {
+    return this.#choose(english, this.#plural, n, values);
   }
 
   ordinal(n: number): string {
-    return this.#choose("ordinal", this.#ordinal, n, {});
+    return this.#choose(say.ordinal, this.#ordinal, n, {});
   }
 
   #choose(
-    key: TextKey,
+    english: string,
     rules: Intl.PluralRules,
     n: number,
     values: Record<string, string>,
   ): string {
     const known = rules.resolvedOptions().pluralCategories;
     const place = categories.filter((name) => known.includes(name)).indexOf(rules.select(n));
-    const forms = (this.#catalogue[key] ?? key).split("|");
+    const forms = (this.#catalogue[english] ?? english).split("|");
     return fill(forms[place] ?? forms.at(-1)!, { n: this.number(n), ...values });
   }
 
@@ -76,7 +74,7 @@ export class Texts {
 
   /** A window in words: 16–22 November, November 2026. */
   window(id: string, starts: number | null, ends: number | null): string {
-    if (starts === null || ends === null) return this.text("allTime");
+    if (starts === null || ends === null) return this.text(say.allTime);
     const middle = new Date((starts + ends) / 2);
     if (!id.includes("W")) {
       const month = new Intl.DateTimeFormat(this.locale, { month: "long", year: "numeric" });
@@ -91,10 +89,10 @@ export class Texts {
   left(milliseconds: number): string {
     const minutes = Math.max(1, Math.floor(milliseconds / 60_000));
     const [days, hours] = [Math.floor(minutes / 1440), Math.floor(minutes / 60) % 24];
-    const part = (n: number, unit: TextKey) => `${this.number(n)}\u00a0${this.text(unit)}`;
-    if (days > 0) return `${part(days, "day")} ${part(hours, "hour")}`;
-    const rest = part(minutes % 60, "minute");
-    return hours > 0 ? `${part(hours, "hour")} ${rest}` : rest;
+    const part = (n: number, unit: string) => `${this.number(n)}\u00a0${this.text(unit)}`;
+    if (days > 0) return `${part(days, say.day)} ${part(hours, say.hour)}`;
+    const rest = part(minutes % 60, say.minute);
+    return hours > 0 ? `${part(hours, say.hour)} ${rest}` : rest;
   }
 }
 

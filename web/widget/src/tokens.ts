@@ -1,45 +1,45 @@
 /** Colours of the visual language; every `--guerdon-*` property of the shop comes first. */
 
-/** inner name, light, dark, and the public property that overrides both */
-type Colour = [name: string, light: string, dark: string, open?: string];
-
-const colours: Colour[] = [
-  ["surface", "#fff", "#161925", "surface"],
-  ["sunken", "#efefec", "#11141d"],
-  ["text", "#171923", "#ecedf4", "text"],
-  ["text-2", "#484b5a", "#b6b9c8", "text"],
-  ["muted", "#666978", "#9195a7", "text-muted"],
-  ["border", "#e2e2de", "#282c3b", "border"],
-  ["accent", "#2a3eb8", "#5567e8", "accent"],
-  ["on-accent", "#fff", "#fff", "on-accent"],
-  ["accent-text", "#2a3eb8", "#a8b4ff", "accent"],
-  ["accent-soft", "#eceefb", "#20264a", "highlight"],
-  ["gold", "#b98416", "#d9ac4a", "gold"],
-  ["positive", "#12683f", "#6fd39f", "positive"],
-  ["positive-soft", "#e3f3e9", "#15301f"],
-  ["negative", "#b1281a", "#ff9a8b", "negative"],
-  ["warning", "#8f4600", "#f4b26a"],
-  ["silver", "#75798a", "#a3a8b8"],
-  ["bronze", "#9c5a2d", "#c98d62"],
-];
-
-/** Declarations of the colours: a plain one for old browsers, then one that follows the theme. */
-export function declare(colours: Colour[]): string {
-  const block = (value: (light: string, dark: string) => string) =>
-    colours
-      .map(([name, light, dark, open]) => {
-        const own = value(light, dark);
-        return `--g-${name}:${open ? `var(--guerdon-${open},${own})` : own};`;
-      })
-      .join("");
-  const themed = block((light, dark) => `light-dark(${light},${dark})`);
-  return `:host{${block((light) => light)}}@supports (color:light-dark(#000,#fff)){:host{${themed}}}`;
-}
-
 const css = String.raw;
 
+/** inner name: light, dark, and the public property that overrides both */
+const colours = css`
+  --g-surface: #fff #161925 surface;
+  --g-sunken: #efefec #11141d;
+  --g-text: #171923 #ecedf4 text;
+  --g-text-2: #484b5a #b6b9c8 text;
+  --g-muted: #666978 #9195a7 text-muted;
+  --g-border: #e2e2de #282c3b border;
+  --g-accent: #2a3eb8 #5567e8 accent;
+  --g-on-accent: #fff #fff on-accent;
+  --g-accent-text: #2a3eb8 #a8b4ff accent;
+  --g-accent-soft: #eceefb #20264a highlight;
+  --g-gold: #b98416 #d9ac4a gold;
+  --g-positive: #12683f #6fd39f positive;
+  --g-positive-soft: #e3f3e9 #15301f;
+  --g-negative: #b1281a #ff9a8b negative;
+  --g-warning: #8f4600 #f4b26a;
+  --g-silver: #75798a #a3a8b8;
+  --g-bronze: #9c5a2d #c98d62;
+  --g-hero-1: #2c3fb4 #2b3a9e hero-1;
+  --g-hero-2: #141b57 #151a49 hero-2;
+`;
+
+/** Declarations of the colours: a plain one for old browsers, then one that follows the theme. */
+function declare(value: (light: string, dark: string) => string): string {
+  const block = colours.replace(
+    /(#\w+) (#\w+) ?([\w-]*)/g,
+    (_, light: string, dark: string, open: string) => {
+      const own = value(light, dark);
+      return open ? `var(--guerdon-${open},${own})` : own;
+    },
+  );
+  return `:host{${block}}`;
+}
+
 export const tokens =
-  declare(colours) +
+  declare((light) => light) +
+  `@supports (color:light-dark(#000,#fff)){${declare((light, dark) => `light-dark(${light},${dark})`)}}` +
   css`
     :host {
       color-scheme: var(--guerdon-color-scheme, light dark);
@@ -49,6 +49,7 @@ export const tokens =
       color: var(--g-text);
       font: 400 0.875rem/1.43
         var(--guerdon-font, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif);
+      font-variant-numeric: tabular-nums lining-nums;
       letter-spacing: normal;
       text-align: start;
     }
@@ -79,8 +80,7 @@ export const tokens =
       flex: none;
       vertical-align: -0.15em;
     }
-    button,
-    .button {
+    button {
       font: inherit;
       color: inherit;
       cursor: pointer;
