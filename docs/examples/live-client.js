@@ -81,8 +81,8 @@ export class LiveClient {
   }
   answered({ ch, recovered, err }) {
     const channel = this.channels.get(ch);
-    if (recovered) Object.assign(channel, { asking: 0, asks: 0 });
-    if (channel && err?.retry) setTimeout(() => this.openedAt && this.ask(channel), 2000);
+    if (channel && (recovered || err)) Object.assign(channel, { asking: 0, asks: 0 });
+    if (channel && err?.retry) setTimeout(() => this.openedAt && this.ask(channel), err.code === 103 ? 10_000 : 2000);
     else if (err && this.channels.delete(ch)) this.changed(ch, { error: err.code });
   }
   moved(channel, d) {

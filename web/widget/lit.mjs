@@ -15,6 +15,9 @@ const cuts = [
   [/\bdebugLogEvent &&\s+debugLogEvent\(\{[^;]*\}\);/g, "", 17],
   [/wrap\(wrap\(this\._\$startNode\)\.parentNode\)/g, "this._$$startNode.parentNode"],
   [/wrap\(([\w.$]+)\)/g, "$1", 9],
+  [/\(global\.litHtmlVersions \?\?= \[\]\)\.push\([^)]*\);/g, ""],
+  [/let message = 'invalid template strings array';/g, "let message = 'no template';"],
+  [/export const noChange = [^;]*;/g, ""],
   [/const polyfillSupport = DEV_MODE[^;]*;/g, ""],
   [/polyfillSupport\?\.\(Template, ChildPart\);/g, ""],
   [/ && value !== noChange/g, "", 2],
@@ -48,6 +51,9 @@ const cuts = [
   [/regex === tagEndRegex && strings\[i \+ 1\]\.startsWith\('\/>'\) \? ' ' : ''/g, "''"],
   [block(String.raw`if \(rawTextElement\.test\(node\.tagName\)\)`), ""],
   [/else \{\s+let i = -1;[\s\S]*?i \+= marker\.length - 1;\s+\}\s+\}/g, ""],
+  // Attributes in single quotes.
+  [/match\[QUOTE_CHAR\] === '"'\s+\? doubleQuoteAttrEndRegex\s+: single/g, "double"],
+  [/ \|\|\s+regex === singleQuoteAttrEndRegex\)/g, ")"],
   // Other parts than children, attributes and events.
   [block(String.raw`else if \(name\.startsWith\(marker\)\)`), ""],
   [block(String.raw`else if \(templatePart\.type === ELEMENT_PART\)`), ""],

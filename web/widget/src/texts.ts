@@ -1,9 +1,6 @@
 /** Texts, numbers and dates in the reader's language. */
 import * as say from "./i18n/en.ts";
-import { fr } from "./i18n/fr.ts";
-
-/** English text → the text in that language */
-export const catalogues: Record<string, Record<string, string>> = { en: {}, fr };
+import { catalogues } from "./i18n/index.ts";
 
 const categories: Intl.LDMLPluralRule[] = ["zero", "one", "two", "few", "many", "other"];
 const compactFrom = 1_000_000;

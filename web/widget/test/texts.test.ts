@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import * as say from "../src/i18n/en.ts";
-import { catalogues, Texts } from "../src/texts.ts";
+import { catalogues } from "../src/i18n/index.ts";
+import { Texts } from "../src/texts.ts";
 
 const placeholders = (text: string) => [...new Set(text.match(/\{\w+\}/g))].sort();
 
