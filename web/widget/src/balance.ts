@@ -73,12 +73,11 @@ const balanceStyles = css`
     align-items: center;
     min-width: 120px;
     min-height: 40px;
-    padding: 0 16px;
+    padding: 2px 16px;
     border-radius: 20px;
     background: var(--g-accent);
     color: var(--g-on-accent);
     font-weight: 600;
-    white-space: nowrap;
   }
   .pill a {
     color: inherit;
