@@ -169,7 +169,10 @@ ledger::Result<void> App::recover(const Signals& signals) {
     std::promise<ledger::Result<std::unique_ptr<engine::Shard>>> opened;
     auto result = opened.get_future();
     std::thread reader([&] {
-        opened.set_value(engine::Shard::open(shard_options(config_, hooks_), sink_));
+        engine::Shard::Options options = shard_options(config_, hooks_);
+        // Asked from the shard's start on, and by then there are boards.
+        options.followers_lag = [this] { return projector_->lag(); };
+        opened.set_value(engine::Shard::open(std::move(options), sink_));
     });
     while (result.wait_for(kRecoveryPoll) != std::future_status::ready) {
         const int number = signals.wait(0);

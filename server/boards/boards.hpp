@@ -94,11 +94,13 @@ public:
     /// The last entry of the program that the boards have seen.
     [[nodiscard]] virtual ledger::Seq as_of(ledger::ProgramId program) const = 0;
 
-    /// Changes since the last call: channels whose page is new, and members whose score or balance
-    /// may have changed. Called at most every few milliseconds. Set once, before start.
+    /// Changes since the last call: channels whose page is new, members whose score, balance or
+    /// face may have changed, and programs whose channels another version lists. Called at most
+    /// every few milliseconds. Set once, before start.
     struct Changes {
         std::vector<ChannelKey> pages;
         std::vector<std::pair<ledger::ProgramId, ledger::MemberId>> members;
+        std::vector<ledger::ProgramId> programs;
     };
     using Listener = std::function<void(const Changes&)>;
     virtual void listen(Listener listener) = 0;

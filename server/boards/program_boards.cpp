@@ -119,9 +119,12 @@ ledger::Result<void> ProgramBoards::apply(ledger::Seq seq, std::string_view byte
     begin_day_if_due(entry_.recorded_at);
     as_of_ = seq;
     if (entry_.kind == EntryKind::board_window) open_window(entry_, seq);
-    if (entry_.sealed && faces_.note(entry_.member, seq)) {
-        for (auto& [key, channel] : channels_)
-            channel.dirty = true;
+    if (entry_.sealed) {
+        members_.push_back(entry_.member);  // sees another name, wherever the member's row is
+        if (faces_.note(entry_.member, seq)) {
+            for (auto& [key, channel] : channels_)
+                channel.dirty = true;
+        }
     }
     for (const auto& earned : entry_.earned) {
         if (members_.empty() || members_.back() != earned.member) members_.push_back(earned.member);

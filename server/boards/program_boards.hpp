@@ -45,7 +45,7 @@ public:
 
     /// New pages of the channels that changed since the last call. A channel that is gone has none.
     [[nodiscard]] std::vector<std::pair<ChannelKey, std::shared_ptr<const Page>>> publish();
-    /// Members whose score or balance may have changed since the last call.
+    /// Members whose score, balance or face may have changed since the last call.
     [[nodiscard]] std::vector<ledger::MemberId> take_members();
     /// Nobody was told of them, and nobody will be.
     void forget_members() { members_.clear(); }

@@ -19,6 +19,10 @@ constexpr auto kPublishEvery = std::chrono::milliseconds(5);
 constexpr int kGroupsAtOnce = 64;
 /// Looks at the clock so often when nothing happens: a new day begins by itself.
 constexpr auto kIdle = std::chrono::milliseconds(250);
+/// When what was durable is remembered so often, the lag is right to so much.
+constexpr ledger::Timestamp kMarkEvery = ledger::kMicrosPerSecond / 10;
+/// Of a projector that stands still, the newest marks run into one.
+constexpr std::size_t kMarksMax = 4'096;
 
 }  // namespace
 
@@ -42,6 +46,7 @@ void Projector::stop() {
 }
 
 void Projector::wake() {
+    note_durable();
     // Orders the committed position, which the caller has just stored, before the look at the flag;
     // run() sets the flag before it looks at the position.
     std::atomic_thread_fence(std::memory_order_seq_cst);
@@ -59,7 +64,7 @@ void Projector::run() {
                 program->forget_members();
         }
         const bool behind = options_.log->durable_group() >= next_;
-        bool dirty = false;
+        bool dirty = !activated_.empty();
         for (auto& [id, program] : programs_) {
             if (!behind) program->pass_time(options_.clock->now());
             dirty |= program->dirty();
@@ -174,6 +179,7 @@ void Projector::activate(ledger::ProgramId id, std::uint32_t version) {
         );
     }
     program->use(*rule_set);
+    activated_.insert(id);
     // Channels that are gone are found no more; new ones get their page with the next publication,
     // and the others keep theirs, which may well not change then.
     const std::unique_lock lock(pages_mutex_);
@@ -206,6 +212,8 @@ std::optional<Faces::Opened> Projector::open_face(ledger::ProgramId program, led
 
 void Projector::publish() {
     Changes changes;
+    changes.programs.assign(activated_.begin(), activated_.end());
+    activated_.clear();
     for (auto& [id, program] : programs_) {
         if (!program->dirty()) continue;
         auto pages = program->publish();
@@ -330,8 +338,35 @@ void Projector::content_hash(ledger::ProgramId program, std::function<void(std::
     });
 }
 
+void Projector::forget_read() const {
+    const std::uint64_t read = group_.load(std::memory_order_relaxed);
+    while (!unread_.empty() && unread_.front().group <= read)
+        unread_.pop_front();
+}
+
+void Projector::note_durable() {
+    const std::uint64_t durable = options_.log->durable_group().value;
+    const ledger::Timestamp now = options_.clock->monotonic();
+    const std::scoped_lock lock(unread_mutex_);
+    forget_read();
+    const bool recent = !unread_.empty() && now - unread_.back().at < kMarkEvery;
+    if (recent || unread_.size() >= kMarksMax) {
+        unread_.back().group = durable;  // counts as older than it is, by as much at most
+    } else if (durable > group_.load(std::memory_order_relaxed)) {
+        unread_.push_back({durable, now});
+    }
+}
+
+ledger::Timestamp Projector::lag() const {
+    if (!ready()) return 0;
+    const std::scoped_lock lock(unread_mutex_);
+    forget_read();
+    return unread_.empty() ? 0 : options_.clock->monotonic() - unread_.front().at;
+}
+
 Projector::Stats Projector::stats() const {
     return {
+        lag(),
         group_.load(std::memory_order_relaxed),
         entries_.load(std::memory_order_relaxed),
         pages_made_.load(std::memory_order_relaxed),

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <thread>
 
@@ -68,8 +69,13 @@ public:
     ) override;
     [[nodiscard]] std::vector<ChannelKey> channels(ledger::ProgramId program) const override;
 
+    /// How long the oldest durable group has waited for the boards, in microseconds, give or take
+    /// 100 ms. 0 until they are ready, and after they stopped. Any thread.
+    [[nodiscard]] ledger::Timestamp lag() const;
+
     struct Stats {
-        std::uint64_t group = 0;  ///< the last one that the boards have seen
+        ledger::Timestamp lag = 0;  ///< as lag()
+        std::uint64_t group = 0;    ///< the last one that the boards have seen
         std::uint64_t entries = 0;
         std::uint64_t pages = 0;  ///< published
         std::uint64_t questions = 0;
@@ -82,6 +88,9 @@ private:
     void run();
     /// The log cannot be read on: no question is taken or kept any more.
     [[nodiscard]] bool far_behind() const;
+    void note_durable();
+    /// With unread_mutex_ held.
+    void forget_read() const;
     void give_up();
     [[nodiscard]] bool read_groups();
     [[nodiscard]] ledger::Result<void> read_group(const ledger::Group& group);
@@ -106,11 +115,20 @@ private:
     };
     std::map<std::pair<ledger::ProgramId, std::uint32_t>, Document> documents_;
     std::map<ledger::ProgramId, std::unique_ptr<ProgramBoards>> programs_;
+    std::set<ledger::ProgramId> activated_;  ///< since the last publication
     std::chrono::steady_clock::time_point published_at_{};
 
     std::atomic<bool> ready_{false};
     std::atomic<bool> sleeping_{false};
     std::atomic<std::uint64_t> group_{0}, entries_{0}, pages_made_{0}, questions_asked_{0};
+
+    /// The log was durable up to `group` at `at`.
+    struct Mark {
+        std::uint64_t group = 0;
+        ledger::Timestamp at = 0;
+    };
+    mutable std::mutex unread_mutex_;
+    mutable std::deque<Mark> unread_;  ///< guarded by unread_mutex_
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;

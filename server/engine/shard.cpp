@@ -31,6 +31,8 @@ constexpr ledger::Timestamp kSyncStalled = 5 * ledger::kMicrosPerSecond;
 constexpr ledger::Timestamp kSyncDead = 30 * ledger::kMicrosPerSecond;
 /// Beyond this the views fall behind faster than they are written: new work waits outside.
 constexpr ledger::Timestamp kViewLagMax = 15 * ledger::kMicrosPerSecond;
+/// The same for boards: whoever looks at them would see the past.
+constexpr ledger::Timestamp kFollowersLagMax = 5 * ledger::kMicrosPerSecond;
 /// A tenth of a group.
 constexpr std::size_t kSettledAtOnceMax = 409;
 
@@ -102,6 +104,7 @@ private:
     std::atomic<bool> disk_full_{false};
     std::atomic<std::uint64_t> free_bytes_{0};
     std::atomic<bool> sync_stalled_{false};
+    std::atomic<bool> followers_behind_{false};
     std::atomic<std::uint64_t> due_backlog_{0};
     ledger::Timestamp settled_at_ = 0;                         ///< of the tending thread
     std::map<ledger::ProgramId, ledger::Timestamp> rolls_at_;  ///< of the tending thread
@@ -302,6 +305,11 @@ ledger::Result<void> ShardImpl::submit(std::unique_ptr<Job>& job) {
                 ErrorCode::overloaded, "The server is catching up with its views."
             );
         }
+        if (followers_behind_.load(std::memory_order_relaxed)) {
+            return ledger::make_error(
+                ErrorCode::overloaded, "The server is catching up with its boards."
+            );
+        }
     }
     job->queued_at = options_.clock->monotonic();
     return queue_.push(job);
@@ -343,6 +351,7 @@ void ShardImpl::tend() {
         clock_guard_->check(options_.clock->now());
         check_disk();
         check_sync();
+        if (options_.followers_lag) followers_behind_ = options_.followers_lag() > kFollowersLagMax;
         settle_due();
         roll_windows();
         lock.lock();

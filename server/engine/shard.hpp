@@ -58,6 +58,10 @@ public:
         bool checkpoints = true;  ///< false: only `bench` (to see what they cost)
         /// Rows that a replay may leave dirty before it writes a checkpoint of its own.
         std::size_t replay_dirty_rows_max = 200'000;
+        /// How far behind the log whoever follows it is, in microseconds; writes wait outside while
+        /// that is more than 5 s. Called several times a second on one thread, from start to stop;
+        /// must not block. Empty: nobody follows.
+        std::function<ledger::Timestamp()> followers_lag;
         DecideProbe* probe = nullptr;  ///< only tests; outlives the shard
         std::function<void(const std::string& line)>
             progress;  ///< start-up messages for the operator

@@ -25,6 +25,11 @@ BoardMetrics::BoardMetrics(const boards::Projector& projector, const live::Live&
         "The last group that the boards have seen",
         [this] { return static_cast<double>(boards_.group); }
     );
+    registry_.gauge_from(
+        "guerdon_boards_lag_seconds",
+        "How long the oldest durable group has waited for the boards",
+        [this] { return static_cast<double>(boards_.lag) / ledger::kMicrosPerSecond; }
+    );
     counted(
         "guerdon_boards_entries_total",
         "Entries that the boards have read",

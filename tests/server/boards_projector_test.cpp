@@ -1,8 +1,12 @@
 // Boards against a real shard: what the log says, at once, and again after a restart.
 #include <algorithm>
+#include <atomic>
 #include <future>
+#include <mutex>
 #include <random>
+#include <set>
 
+#include "ledger/blind.hpp"
 #include "ledger/entry_codec.hpp"
 #include "rules/duration.hpp"
 #include "rules/window.hpp"
@@ -36,6 +40,12 @@ public:
             std::shared_ptr<const ledger::Clock>(std::shared_ptr<void>(), &folder.clock());
         options.complain = [](const std::string& line) { FAIL_CHECK(line); };
         projector_ = std::make_unique<Projector>(std::move(options));
+        projector_->listen([this](const server::boards::Boards::Changes& changes) {
+            const std::scoped_lock lock(told_mutex_);
+            for (const auto& [program, member] : changes.members)
+                told_members_.insert(member.value);
+            told_programs_ += changes.programs.size();
+        });
         projector_->start();
         folder.await("the boards", [&] { return projector_->ready(); });
     }
@@ -52,6 +62,16 @@ public:
         return projector_->page({program, "top", window});
     }
 
+    /// Members that were told of since the last call.
+    std::set<std::uint64_t> told_members() {
+        const std::scoped_lock lock(told_mutex_);
+        return std::exchange(told_members_, {});
+    }
+    std::size_t told_programs() {
+        const std::scoped_lock lock(told_mutex_);
+        return std::exchange(told_programs_, 0);
+    }
+
     std::uint64_t hash(ledger::Seq seq) {
         static_cast<void>(page(seq));
         std::promise<std::uint64_t> answer;
@@ -63,8 +83,42 @@ public:
 
 private:
     EngineFolder& folder_;
-    std::unique_ptr<Projector> projector_;
+    std::mutex told_mutex_;
+    std::set<std::uint64_t> told_members_;
+    std::size_t told_programs_ = 0;
+    std::unique_ptr<Projector> projector_;  ///< last: its thread uses the above
 };
+
+/// Opens at the latest when the test is over.
+class Gate {
+public:
+    ~Gate() { open(); }
+    void open() {
+        if (!std::exchange(is_open_, true)) opened.set_value();
+    }
+    std::promise<void> opened;
+
+private:
+    bool is_open_ = false;
+};
+
+Outcome choose_face(EngineFolder& folder, const std::string& member, const std::string& board) {
+    auto job = std::make_unique<server_test::WaitedWrite>();
+    const auto program = folder.program("shop");
+    job->program = program->id;
+    server::engine::PutMemberCommand command;
+    command.personal.external_id = job->arena.copy(member);
+    command.personal.board = job->arena.copy(board);
+    command.blind = ledger::blind_hashes(*program->hmac, command.personal);
+    job->commands.emplace_back(command);
+    auto done = job->done.get_future();
+    server_test::WaitedWrite& waited = *job;
+    std::unique_ptr<server::engine::Job> handed = std::move(job);
+    REQUIRE(folder.shard().submit(handed));
+    done.get();
+    REQUIRE(waited.outcomes.front().status == Status::applied);
+    return waited.outcomes.front();
+}
 
 void start_shop(EngineFolder& folder) {
     folder.start();
@@ -314,4 +368,102 @@ TEST_CASE("projector: an activated document keeps the pages and orders the chann
         std::vector<ChannelKey>{
             {program, "top", BoardWindow::month}, {program, "top", BoardWindow::all}}
     );
+}
+
+TEST_CASE("projector: a member who chooses another name is told of", "[boards]") {
+    EngineFolder folder;
+    start_shop(folder);
+    Following boards(folder);
+    folder.pay({"o1", "anna", {5'000}});
+    Outcome last = folder.pay({"o2", "bert", {5'000}});
+    static_cast<void>(boards.page(last.seq));
+    static_cast<void>(boards.told_members());
+    // Also before anybody has looked at a row of theirs.
+    for (const std::string board : {"+Queen", "-", "+"}) {
+        last = choose_face(folder, "bert", board);
+        static_cast<void>(boards.page(last.seq));
+        std::set<std::uint64_t> told;
+        folder.await("word of the member", [&] {
+            told.merge(boards.told_members());
+            return !told.empty();
+        });
+        CHECK(told == std::set<std::uint64_t>{2});
+    }
+}
+
+TEST_CASE("projector: an activated version is told of once", "[boards]") {
+    EngineFolder folder;
+    start_shop(folder);
+    Following boards(folder);
+    CHECK(boards.told_programs() <= 1);
+    // Without a board there is no page to tell of.
+    std::string changed = EngineFolder::kBoards;
+    changed.replace(changed.find("\"boards\""), std::string::npos, "\"boards\": []}");
+    for (const std::string& document : {changed, std::string(EngineFolder::kBoards)}) {
+        folder.put_program("shop", document);
+        std::size_t told = 0;
+        folder.await("word of the version", [&] {
+            (*boards).wake();
+            told += boards.told_programs();
+            return told > 0;
+        });
+        CHECK(told == 1);
+    }
+}
+
+TEST_CASE("projector: writes wait while the boards are 5 seconds behind", "[boards]") {
+    EngineFolder folder;
+    std::atomic<Projector*> followed{nullptr};
+    folder.options.followers_lag = [&] {
+        Projector* const projector = followed;
+        return projector == nullptr ? 0 : projector->lag();
+    };
+    start_shop(folder);
+    {
+        Following boards(folder);
+        followed = &*boards;
+        Outcome last = folder.pay({"o1", "anna", {5'000}});
+        static_cast<void>(boards.page(last.seq));
+        folder.clock().advance(60 * kMicrosPerSecond);
+        CHECK((*boards).lag() == 0);  // idle is not behind
+        // Somebody's question keeps the projector.
+        std::promise<void> asked;
+        Gate gate;
+        (*boards).content_hash(folder.program("shop")->id, [&](std::uint64_t) {
+            asked.set_value();
+            gate.opened.get_future().wait();
+        });
+        asked.get_future().wait();
+        folder.pay({"o2", "bert", {5'000}});
+        (*boards).wake();
+        CHECK((*boards).lag() == 0);
+        folder.clock().advance(4 * kMicrosPerSecond);
+        folder.pay({"o3", "bert", {5'000}});
+        (*boards).wake();
+        CHECK((*boards).lag() == 4 * kMicrosPerSecond);
+        CHECK((*boards).stats().lag == 4 * kMicrosPerSecond);
+        folder.clock().advance(2 * kMicrosPerSecond);
+        int tries = 0;
+        folder.await("writes to be refused", [&] {
+            Batch batch(folder);
+            batch.adjusted("anna", 1, "k" + std::to_string(++tries));
+            auto taken = folder.try_submit(batch);
+            if (!taken.has_error()) {
+                taken->wait();
+                return false;
+            }
+            CHECK(taken.error().code == ledger::ErrorCode::overloaded);
+            // The views may be late as well, for the clock was put forward.
+            return taken.error().detail.find("boards") != std::string::npos;
+        });
+        gate.open();
+        (*boards).wake();
+        folder.await("the boards to catch up", [&] { return (*boards).lag() == 0; });
+        Batch after(folder);
+        after.paid({"o4", "anna", {1'000}});
+        last = folder.submit(after).wait().front();  // waits while it is refused
+        CHECK(boards.page(last.seq)->rows.size() == 2);
+        (*boards).stop();
+        folder.stop();  // asks the projector no more
+    }
 }
