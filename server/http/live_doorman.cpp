@@ -57,21 +57,15 @@ CloseCode close_code(Refusal why) {
     return CloseCode::refused;
 }
 
-/// Every key that vouches for the onlooker: when one is revoked, the connection ends, and who may
-/// still come comes again.
-Guest guest_of(const engine::Registry& registry, const Onlooker& onlooker) {
+/// The keys that the onlooker brought; with a token alone, any publishable key of the program
+/// vouches for the page.
+Guest guest_of(const Onlooker& onlooker) {
     Guest guest;
     guest.program = onlooker.program->id;
     for (const std::uint64_t key : {onlooker.key_id, onlooker.token_key_id}) {
         if (key != 0) guest.key_ids.push_back(std::to_string(key));
     }
-    if (onlooker.key_id != 0 || onlooker.origin.empty()) return guest;
-    // With a token alone, any publishable key that lists the origin vouches for the page.
-    for (const auto& [id, key] : registry.keys) {
-        const bool lists = key.program == onlooker.program->id && !key.revoked &&
-                           std::ranges::find(key.origins, onlooker.origin) != key.origins.end();
-        if (lists) guest.key_ids.push_back(std::to_string(id));
-    }
+    guest.origin_by_program = onlooker.key_id == 0 && !onlooker.origin.empty();
     return guest;
 }
 
@@ -85,6 +79,10 @@ void LiveDoorman::refresh(
     ledger::ProgramId program, live::Knock knock, std::function<void(Verdict)> answer
 ) {
     admit_to(program, knock, std::move(answer));
+}
+
+bool LiveDoorman::lists_origin(ledger::ProgramId program, const std::string& origin) const {
+    return shard_.registry()->lists_origin(program, origin);
 }
 
 void LiveDoorman::admit_to(
@@ -101,7 +99,7 @@ void LiveDoorman::admit_to(
     if (program && std::get<Onlooker>(admission).program->id != *program)
         return answer(CloseCode::refused);
     auto onlooker = std::make_shared<const Onlooker>(std::get<Onlooker>(admission));
-    if (onlooker->kind != Onlooker::Kind::member) return answer(guest_of(*registry, *onlooker));
+    if (onlooker->kind != Onlooker::Kind::member) return answer(guest_of(*onlooker));
     auto member = std::make_shared<ledger::MemberId>();
     QuietRead::submit(
         shard_,
@@ -117,12 +115,10 @@ void LiveDoorman::admit_to(
             // Somebody may have revoked a key meanwhile.
             const auto newest = shard->registry();
             if (!still_admitted(*newest, *onlooker)) return answer(CloseCode::revoked);
-            Guest guest = guest_of(*newest, *onlooker);
+            Guest guest = guest_of(*onlooker);
             guest.exp_ms = onlooker->expires_at / 1'000;
-            if (!member->none()) {
-                guest.member = *member;
-                guest.ticket = make_resume_ticket(*onlooker);
-            }
+            guest.ticket = make_resume_ticket(*onlooker);
+            if (!member->none()) guest.member = *member;
             answer(std::move(guest));
         }
     );

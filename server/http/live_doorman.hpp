@@ -12,7 +12,8 @@
 namespace server::http {
 
 /// Lets people into the live socket by the same rules as into the pages (onlooker.hpp), and finds
-/// the member that a token names. Somebody whom the ledger does not know yet sees boards only.
+/// the member that a token names. Somebody whom the ledger does not know yet sees boards, and has a
+/// ticket with which they are looked for again.
 class LiveDoorman final : public live::Doorman {
 public:
     /// Both must outlive it.
@@ -22,6 +23,8 @@ public:
     void refresh(
         ledger::ProgramId program, live::Knock knock, std::function<void(live::Verdict)> answer
     ) override;
+    [[nodiscard]] bool lists_origin(ledger::ProgramId program, const std::string& origin)
+        const override;
 
 private:
     void admit_to(

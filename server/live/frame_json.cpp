@@ -12,7 +12,6 @@ using simdjson::dom::object;
 constexpr std::int64_t kIdMax = 2'147'483'647;
 constexpr std::size_t kKeyBytesMax = 200;
 constexpr std::size_t kTicketBytesMax = 512;
-constexpr std::size_t kTokenBytesMax = 3072;
 constexpr std::int64_t kOffMax = (std::int64_t{1} << 53) - 1;
 
 enum class Presence : std::uint8_t { absent, good, bad };
@@ -65,7 +64,7 @@ bool is_channel(std::string_view channel) {
     return channel == kMeChannel || parse_board_channel(channel).has_value();
 }
 
-/// False: a bad frame. Its items name channels, or the answer could not repeat them.
+/// False: a bad frame. Its items name something, or the answer could not repeat it.
 bool read_subscriptions(const object& from, Connect& connect) {
     element list;
     if (from["subs"].get(list) != simdjson::SUCCESS) return true;
@@ -76,8 +75,8 @@ bool read_subscriptions(const object& from, Connect& connect) {
         Subscribe sub;
         if (item.get(fields) != simdjson::SUCCESS) return false;
         if (read_text(fields, "ch", 128, sub.channel) != Presence::good) return false;
-        if (!is_channel(sub.channel)) return false;
-        const std::optional<Complaint> complaint = read_subscription(fields, sub);
+        const std::optional<Complaint> complaint =
+            is_channel(sub.channel) ? read_subscription(fields, sub) : Complaint::no_such_channel;
         connect.subs.emplace_back(std::move(sub), complaint);
     }
     return true;

@@ -229,9 +229,18 @@ void Hub::members_changed(const std::vector<MemberKey>& members) {
     flush_marked();
 }
 
+void Hub::programs_changed(const std::set<ledger::ProgramId>& programs) {
+    visit_sessions([&](Session& session) {
+        const Guest* guest = session.guest();
+        if (guest != nullptr && programs.contains(guest->program)) session.on_program_changed();
+    });
+    flush_marked();
+}
+
 void Hub::revoke_key(const std::string& key_id) {
     visit_sessions([&](Session& session) {
-        if (session.let_in_by(key_id)) session.close(CloseCode::revoked);
+        if (session.let_in_by(key_id) || session.is_from_nowhere())
+            session.close(CloseCode::revoked);
     });
 }
 

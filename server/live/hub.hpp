@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -83,6 +84,9 @@ public:
     void deliver(std::vector<Notice> notices);
     void tick();
     void members_changed(const std::vector<MemberKey>& members);
+    /// These list other channels now, or the same ones with another meaning.
+    void programs_changed(const std::set<ledger::ProgramId>& programs);
+    /// Whoever came with the key is closed, and whose page no other key lists.
     void revoke_key(const std::string& key_id);
     void revoke_member(const MemberKey& member);
     /// Every session closes with 4400 within `spread`, and so does who comes later.

@@ -97,11 +97,12 @@ void Live::start() {
 void Live::on_changes(const boards::Boards::Changes& changes) {
     std::vector<MemberKey> members(changes.members.begin(), changes.members.end());
     census_.keep_connected(members);
-    if (members.empty() && changes.pages.empty()) return;
+    if (members.empty() && changes.pages.empty() && changes.programs.empty()) return;
     {
         const std::lock_guard lock(inbox_mutex_);
         changed_pages_.insert(changed_pages_.end(), changes.pages.begin(), changes.pages.end());
         changed_members_.insert(changed_members_.end(), members.begin(), members.end());
+        changed_programs_.insert(changes.programs.begin(), changes.programs.end());
     }
     inbox_filled_.notify_one();
 }
@@ -113,7 +114,8 @@ void Live::run() {
             std::unique_lock lock(inbox_mutex_);
             const std::chrono::milliseconds pause(std::max<SteadyMs>(next - now(), 0));
             inbox_filled_.wait_for(lock, pause, [this] {
-                return stopping_ || !changed_pages_.empty() || !changed_members_.empty();
+                return stopping_ || !changed_pages_.empty() || !changed_members_.empty() ||
+                       !changed_programs_.empty();
             });
             if (stopping_) return;
         }
@@ -124,10 +126,12 @@ void Live::run() {
 SteadyMs Live::step() {
     std::vector<boards::ChannelKey> pages;
     std::vector<MemberKey> members;
+    std::set<ledger::ProgramId> programs;
     {
         const std::lock_guard lock(inbox_mutex_);
         pages.swap(changed_pages_);
         members.swap(changed_members_);
+        programs.swap(changed_programs_);
     }
     const SteadyMs at = now();
     feeds_.changed(pages);
@@ -141,8 +145,10 @@ SteadyMs Live::step() {
         auto& news = notices[desk->hub.number()];
         // A thread that is behind gets one tick when it comes to it.
         const bool tick = is_tick && !desk->ticking.exchange(true);
-        if (news.empty() && members.empty() && !tick) continue;
-        desk->thread->push([desk, tick, members, news = std::move(news)]() mutable {
+        if (news.empty() && members.empty() && programs.empty() && !tick) continue;
+        desk->thread->push([desk, tick, members, programs, news = std::move(news)]() mutable {
+            // First, so that who is moved elsewhere is not told that the channel is over.
+            if (!programs.empty()) desk->hub.programs_changed(programs);
             if (!news.empty()) desk->hub.deliver(std::move(news));
             if (!members.empty()) desk->hub.members_changed(members);
             if (!tick) return;

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -72,7 +73,8 @@ public:
 
     // Any thread.
 
-    /// Closes with 4503 whoever came with this key, or for this member.
+    /// Closes with 4503 whoever came with this key, or for this member, or from a page that no key
+    /// lists any more.
     void revoke_key(const std::string& key_id);
     void revoke_member(ledger::ProgramId program, ledger::MemberId member);
     [[nodiscard]] LiveStats stats() const;
@@ -113,6 +115,7 @@ private:
     // Guarded by inbox_mutex_.
     std::vector<boards::ChannelKey> changed_pages_;
     std::vector<MemberKey> changed_members_;
+    std::set<ledger::ProgramId> changed_programs_;
     bool stopping_ = false;
 
     SteadyMs tick_at_ = 0;  ///< of the thread alone

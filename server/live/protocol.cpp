@@ -27,15 +27,16 @@ std::string_view message(Complaint complaint) {
         case Complaint::too_many_channels: return "more than 16 channels";
         case Complaint::channel_over: return "the program no longer has this board";
         case Complaint::not_ready: return "the boards are being rebuilt";
+        case Complaint::no_member_yet: return "no member yet: the first order makes one";
     }
     return "";
 }
 
 void write_error(JsonWriter& json, Complaint complaint) {
     json.begin_object();
-    json.field("code", static_cast<std::int64_t>(complaint));
+    json.field("code", static_cast<std::int64_t>(code_of(complaint)));
     json.field("msg", message(complaint));
-    json.field("retry", complaint == Complaint::not_ready);
+    json.field("retry", complaint == Complaint::not_ready || complaint == Complaint::no_member_yet);
     json.end_object();
 }
 
@@ -118,6 +119,12 @@ std::optional<rules::BoardWindow> parse_window(std::string_view name) {
 }
 
 }  // namespace
+
+std::uint16_t code_of(Complaint complaint) {
+    return static_cast<std::uint16_t>(
+        complaint == Complaint::no_member_yet ? Complaint::not_allowed : complaint
+    );
+}
 
 std::size_t rounded_rows(std::size_t n) {
     return n <= 10 ? 10 : n <= 25 ? 25 : n <= 50 ? 50 : 100;

@@ -33,7 +33,7 @@ enum class CloseCode : std::uint16_t {
     no_connect = 4505,
 };
 
-/// The codes of `err`.
+/// Why a command is answered with `err`; each is its code, but for one that shares it.
 enum class Complaint : std::uint16_t {
     unknown_command = 100,
     no_such_channel = 101,
@@ -42,10 +42,16 @@ enum class Complaint : std::uint16_t {
     too_many_channels = 104,
     channel_over = 105,
     not_ready = 106,
+    /// The token names nobody whom the ledger knows yet: as not_allowed, but worth asking again.
+    no_member_yet = 203,
 };
+/// The code of `err` on the wire.
+[[nodiscard]] std::uint16_t code_of(Complaint complaint);
 
 inline constexpr std::size_t kChannelsMax = 16;
 inline constexpr std::size_t kInboundBytesMax = 4 * 1024;
+/// Less than over HTTP, so that a `connect` with all its channels fits into a message.
+inline constexpr std::size_t kTokenBytesMax = 3 * 1024;
 inline constexpr std::string_view kMeChannel = "me";
 
 /// The number of rows a feed has: `n` rounded up to 10, 25, 50 or 100.
@@ -67,7 +73,7 @@ struct Connect {
     std::string key;
     std::string token;
     std::string resume;
-    /// With the complaint where a parameter is out of range.
+    /// With the complaint where a parameter is out of range or the channel cannot be.
     std::vector<std::pair<Subscribe, std::optional<Complaint>>> subs;
 };
 struct Unsubscribe {

@@ -116,6 +116,8 @@ void Session::on_message(std::string_view text) {
     if (text.size() > kInboundBytesMax) return on_bad_message();
     std::vector<Command> commands;
     const bool good = read_commands(text, commands);
+    // What is no command costs as much to read as one.
+    if (good && commands.empty() && !within_rate()) return close(CloseCode::rate_limited);
     for (Command& command : commands) {
         take(command);
         if (phase_ >= Phase::closing) return;
@@ -136,7 +138,12 @@ void Session::on_written() {
     writing_ = false;
     write_by_ = kNoTime;
     if (phase_ == Phase::gone) return;
-    if (phase_ == Phase::closing) return say_bye();
+    if (phase_ == Phase::closing) {
+        // The wire takes something again: what is left to say is short.
+        close_by_ = std::min(close_by_, hub_.now() + kCloseMs);
+        wake_at(close_by_);
+        return say_bye();
+    }
     flush();
 }
 
@@ -167,11 +174,14 @@ bool Session::within_rate() {
 }
 
 void Session::take(Command& command) {
-    if (!within_rate()) return close(CloseCode::rate_limited);
-    if (std::holds_alternative<Pong>(command.what)) {
+    const bool is_pong = std::holds_alternative<Pong>(command.what);
+    // We asked for the answer to a ping.
+    if (is_pong && pong_by_ != kNoTime) {
         pong_by_ = kNoTime;
         return;
     }
+    if (!within_rate()) return close(CloseCode::rate_limited);
+    if (is_pong) return;
     const bool is_connect = std::holds_alternative<Connect>(command.what);
     if (is_connect != (phase_ == Phase::waiting)) return close(CloseCode::bad_frame);
     switch (phase_) {
@@ -244,19 +254,25 @@ void Session::answer_connect() {
     }
     const std::string sid = fmt::format("{:x}{:08x}", hub_.number(), hub_.random()() >> 32U);
     reply(connect_answer(
-        command->id,
-        sid,
-        hub_.wall_now_ms(),
-        guest_->member ? std::string_view(guest_->ticket) : std::string_view{},
-        guest_->exp_ms,
-        subscribed
+        command->id, sid, hub_.wall_now_ms(), guest_->ticket, guest_->exp_ms, subscribed
     ));
     // The client keeps it from here on.
-    std::string().swap(guest_->ticket);
+    if (guest_->member) std::string().swap(guest_->ticket);
     if (me_) ask_me(Wanted::everything, Send::always);
 }
 
 void Session::obey(Command& command) {
+    const auto* sub = std::get_if<Subscribe>(&command.what);
+    const bool asks_for_member = (sub != nullptr && sub->channel == kMeChannel) ||
+                                 std::holds_alternative<Around>(command.what);
+    if (asks_for_member && may_become_member()) {
+        look_again(std::move(command));
+    } else {
+        obey_known(command);
+    }
+}
+
+void Session::obey_known(const Command& command) {
     const std::uint32_t id = command.id;
     if (const auto* sub = std::get_if<Subscribe>(&command.what)) {
         obey_sub(id, *sub);
@@ -272,6 +288,8 @@ void Session::obey(Command& command) {
 }
 
 void Session::obey_sub(std::uint32_t id, const Subscribe& sub) {
+    const Subscription* joined = find(sub.channel);
+    if (joined != nullptr && is_moved(*joined)) return close(CloseCode::epoch_reset);
     const Outcome outcome = subscribe(sub);
     if (const Complaint* complaint = std::get_if<Complaint>(&outcome)) {
         return reply(error_answer(id, *complaint));
@@ -294,8 +312,42 @@ void Session::obey_unsub(std::uint32_t id, const Unsubscribe& unsub) {
     reply(unsub_answer(id, unsub.channel));
 }
 
+bool Session::may_become_member() const {
+    return !guest_->member && !guest_->ticket.empty();
+}
+
+Complaint Session::why_no_member() const {
+    return may_become_member() ? Complaint::no_member_yet : Complaint::not_allowed;
+}
+
+void Session::look_again(Command command) {
+    hub_.parts().doorman.refresh(
+        guest_->program,
+        Knock{{}, {}, guest_->ticket, origin_, peer_},
+        later([command = std::move(command)](Session& session, Verdict verdict) {
+            const CloseCode* code = std::get_if<CloseCode>(&verdict);
+            // Nobody could look just now: as if nobody were there yet.
+            if (code != nullptr && *code != CloseCode::node_full) return session.close(*code);
+            const Guest* found = std::get_if<Guest>(&verdict);
+            if (found != nullptr && found->member && !session.become(*found->member)) return;
+            session.obey_known(command);
+        })
+    );
+}
+
+/// False: the connection is one too many of this member.
+bool Session::become(ledger::MemberId member) {
+    if (guest_->member) return true;
+    leave_census();
+    guest_->member = member;
+    std::string().swap(guest_->ticket);
+    if (enter_census()) return true;
+    close(CloseCode::too_many_connections);
+    return false;
+}
+
 void Session::obey_around(std::uint32_t id, const Around& around) {
-    if (!guest_->member) return reply(error_answer(id, Complaint::not_allowed));
+    if (!guest_->member) return reply(error_answer(id, why_no_member()));
     boards::Boards& boards = hub_.parts().boards;
     if (!boards.ready()) return reply(error_answer(id, Complaint::not_ready));
     auto key = hub_.resolve(guest_->program, around.channel);
@@ -323,7 +375,7 @@ void Session::on_around(
 }
 
 void Session::obey_refresh(std::uint32_t id, const Refresh& refresh) {
-    if (!guest_->member) return reply(error_answer(id, Complaint::not_allowed));
+    if (guest_->exp_ms == 0) return reply(error_answer(id, Complaint::not_allowed));
     hub_.parts().doorman.refresh(
         guest_->program,
         Knock{{}, refresh.token, {}, origin_, peer_},
@@ -336,20 +388,26 @@ void Session::obey_refresh(std::uint32_t id, const Refresh& refresh) {
 void Session::on_refreshed(std::uint32_t id, Verdict verdict) {
     if (const CloseCode* code = std::get_if<CloseCode>(&verdict)) return close(*code);
     Guest& fresh = std::get<Guest>(verdict);
-    if (fresh.program != guest_->program || fresh.member != guest_->member) {
-        return close(CloseCode::bad_token);
-    }
+    const bool is_other = guest_->member && fresh.member != guest_->member;
+    if (fresh.program != guest_->program || is_other) return close(CloseCode::bad_token);
+    if (fresh.member && !become(*fresh.member)) return;
     guest_->exp_ms = fresh.exp_ms;
     for (std::string& key_id : fresh.key_ids) {
         if (!let_in_by(key_id)) guest_->key_ids.push_back(std::move(key_id));
     }
     set_expiry(fresh.exp_ms);
     reply(refresh_answer(id, fresh.ticket, fresh.exp_ms));
+    if (!guest_->member) guest_->ticket = std::move(fresh.ticket);
 }
 
 bool Session::let_in_by(const std::string& key_id) const {
     return guest_ && std::find(guest_->key_ids.begin(), guest_->key_ids.end(), key_id) !=
                          guest_->key_ids.end();
+}
+
+bool Session::is_from_nowhere() const {
+    return guest_ && guest_->origin_by_program &&
+           !hub_.parts().doorman.lists_origin(guest_->program, origin_);
 }
 
 // ---- channels ----
@@ -394,7 +452,7 @@ bool Session::place(Subscription& subscription, const std::optional<Position>& p
 }
 
 Session::Outcome Session::subscribe_me() {
-    if (!guest_->member) return Complaint::not_allowed;
+    if (!guest_->member) return why_no_member();
     if (me_) return false;
     if (channels() >= kChannelsMax) return Complaint::too_many_channels;
     me_ = std::make_unique<Me>();
@@ -416,6 +474,24 @@ void Session::drop(Subscription& subscription) {
     std::erase_if(subscriptions_, [&](const auto& held) { return held.get() == &subscription; });
 }
 
+/// Its spelling means another channel now. That one has an epoch and offsets of its own, which
+/// would be mistaken for those of this one.
+bool Session::is_moved(const Subscription& subscription) const {
+    const auto key = hub_.resolve(guest_->program, channel_of(*subscription.head));
+    return key && *key != subscription.channel->feed->channel;
+}
+
+void Session::on_program_changed() {
+    if (phase_ != Phase::open) return;
+    const bool moved =
+        std::any_of(subscriptions_.begin(), subscriptions_.end(), [this](const auto& subscription) {
+            return is_moved(*subscription);
+        });
+    if (moved) return close(CloseCode::epoch_reset);
+    // Its currencies may have other names.
+    if (me_) ask_me(Wanted::everything, Send::always);
+}
+
 void Session::on_feed_over(const Feed& feed) {
     for (std::size_t i = 0; i < subscriptions_.size();) {
         Subscription& subscription = *subscriptions_[i];
@@ -423,6 +499,7 @@ void Session::on_feed_over(const Feed& feed) {
             ++i;
             continue;
         }
+        if (is_moved(subscription)) return close(CloseCode::epoch_reset);
         reply(error_push(channel_of(*subscription.head), Complaint::channel_over));
         if (phase_ >= Phase::closing) return;
         drop(subscription);
@@ -684,8 +761,11 @@ void Session::stop() {
     }
     std::vector<Bytes>().swap(replies_);
     replies_bytes_ = 0;
-    connect_by_ = ping_at_ = pong_by_ = write_by_ = expires_at_ = drain_at_ = kNoTime;
     close_by_ = hub_.now() + kCloseMs;
+    // `bye` waits for the write that is stuck; a server that stops does not wait for it.
+    if (writing_ && !said_bye_ && code_ != CloseCode::shutdown)
+        close_by_ = std::max(close_by_, write_by_ - kWriteMs + kStuckWriteMs);
+    connect_by_ = ping_at_ = pong_by_ = write_by_ = expires_at_ = drain_at_ = kNoTime;
     wake_at(close_by_);
 }
 
@@ -703,7 +783,11 @@ void Session::cut() {
 }
 
 void Session::drain_within(SteadyMs spread) {
-    if (phase_ >= Phase::closing) return;
+    if (phase_ == Phase::closing) {
+        close_by_ = std::min(close_by_, hub_.now() + kCloseMs);
+        return wake_at(close_by_);
+    }
+    if (phase_ == Phase::gone) return;
     drain_at_ = hub_.now() + hub_.random_up_to(spread);
     wake_at(drain_at_);
 }
@@ -728,11 +812,8 @@ void Session::on_time(SteadyMs now) {
     if (phase_ == Phase::gone) return;
     if (now >= close_by_) return cut();
     if (phase_ == Phase::closing) return wake_at(close_by_);
-    if (now >= write_by_) {
-        // The wire takes nothing, so it takes no `bye` either.
-        hub_.count_close(CloseCode::slow);
-        return cut();
-    }
+    // The wire takes nothing, so it takes no `bye` yet.
+    if (now >= write_by_) return close(CloseCode::slow);
     if (now >= connect_by_) return close(CloseCode::no_connect);
     if (now >= pong_by_) return close(CloseCode::no_pong);
     if (now >= expires_at_) return close(CloseCode::expired);

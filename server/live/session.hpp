@@ -23,6 +23,9 @@ inline constexpr SteadyMs kConnectMs = 5'000;
 inline constexpr SteadyMs kPingMs = 25'000;
 inline constexpr SteadyMs kPongMs = 8'000;
 inline constexpr SteadyMs kWriteMs = 10'000;
+/// From the begin of a write until the socket goes: as long as this a client may stop reading and
+/// be told all the same why it was closed.
+inline constexpr SteadyMs kStuckWriteMs = 60'000;
 /// For the client to answer a close; then the socket goes.
 inline constexpr SteadyMs kCloseMs = 3'000;
 inline constexpr SteadyMs kReconnectSpreadMs = 30'000;
@@ -61,12 +64,16 @@ public:
     /// The program no longer has the channel.
     void on_feed_over(const Feed& feed);
     void on_member_changed();
+    /// Another version of the program is active.
+    void on_program_changed();
     void on_drift_turn(SteadyMs now);
     void close(CloseCode code, std::optional<std::int64_t> after_ms = std::nullopt);
     void cut();
     void drain_within(SteadyMs spread);
     [[nodiscard]] const Guest* guest() const { return guest_.get(); }
     [[nodiscard]] bool let_in_by(const std::string& key_id) const;
+    /// Came with a token alone, from a page that no publishable key lists any more.
+    [[nodiscard]] bool is_from_nowhere() const;
 
     /// Bytes of answers that wait for the wire; frames of boards never wait.
     [[nodiscard]] std::size_t waiting_bytes() const { return replies_bytes_; }
@@ -87,6 +94,7 @@ private:
     void leave_census();
     void answer_connect();
     void obey(Command& command);
+    void obey_known(const Command& command);
     void obey_sub(std::uint32_t id, const Subscribe& sub);
     void obey_unsub(std::uint32_t id, const Unsubscribe& unsub);
     void obey_around(std::uint32_t id, const Around& around);
@@ -98,6 +106,12 @@ private:
         const std::optional<boards::Slice>& slice
     );
     void on_refreshed(std::uint32_t id, Verdict verdict);
+    /// Looks again for whom the token names, if the ledger did not know them; then obeys.
+    [[nodiscard]] bool may_become_member() const;
+    void look_again(Command command);
+    [[nodiscard]] bool become(ledger::MemberId member);
+    [[nodiscard]] Complaint why_no_member() const;
+    [[nodiscard]] bool is_moved(const Subscription& subscription) const;
     [[nodiscard]] Outcome subscribe(const Subscribe& sub);
     [[nodiscard]] Outcome subscribe_me();
     [[nodiscard]] bool place(Subscription& subscription, const std::optional<Position>& position);

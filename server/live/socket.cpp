@@ -24,7 +24,9 @@ namespace asio = net::asio;
 /// What a dead phone may hold of ours in the kernel, which doubles it.
 constexpr int kSendBufferBytes = 16 * 1024;
 constexpr int kNotSentBytes = 8 * 1024;
-constexpr unsigned kUserTimeoutMs = 20'000;
+/// The kernel's bound on a peer that takes nothing; a session's own comes first, and says why.
+constexpr unsigned kUserTimeoutMs = 75'000;
+static_assert(kUserTimeoutMs > kStuckWriteMs + 2 * Wheel::kSlotMs);
 /// Beast's own read buffer must take the handshake, and what came with it, whole.
 constexpr std::size_t kHandshakeBytesMax = 1'400;
 constexpr std::chrono::seconds kHandshakePatience{5};

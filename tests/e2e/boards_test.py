@@ -1,7 +1,13 @@
 #!/usr/bin/python3
 """Boards over HTTP: exact ranks at once, names as members agreed, and who may look."""
 
+import base64
 import copy
+import json
+import os
+import socket
+import struct
+import time
 
 import shopper
 import support
@@ -10,11 +16,84 @@ from support import MINIMAL, cancel, order, refund
 SHOP = "https://shop.example"
 
 
+class LiveClient:
+    """Just enough of RFC 6455: short frames of text, one object each or several lines."""
+
+    def __init__(self, server, origin=None):
+        self.socket = socket.create_connection(("127.0.0.1", server.port), 10)
+        lines = ["GET /live HTTP/1.1", "Host: guerdon", "Connection: Upgrade", "Upgrade: websocket",
+                 "Sec-WebSocket-Version: 13",
+                 "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode()]
+        lines += [f"Origin: {origin}"] if origin else []
+        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
+        self.bytes, self.ids, self.objects, self.code = b"", 0, [], None
+        while b"\r\n\r\n" not in self.bytes:
+            self._receive()
+        head, self.bytes = self.bytes.split(b"\r\n\r\n", 1)
+        assert head.startswith(b"HTTP/1.1 101 "), head
+
+    def close(self):
+        self.socket.close()
+
+    def _receive(self):
+        piece = self.socket.recv(65536)
+        if not piece:
+            raise EOFError("the connection ended without a close")
+        self.bytes += piece
+
+    def _frame(self):
+        need = 2
+        while True:
+            if len(self.bytes) >= need:
+                size = self.bytes[1]
+                begin = 4 if size == 126 else 2
+                if size == 126 and len(self.bytes) >= 4:
+                    size = struct.unpack(">H", self.bytes[2:4])[0]
+                if len(self.bytes) >= begin + size:
+                    break
+            self._receive()
+        opcode, payload = self.bytes[0] & 15, self.bytes[begin:begin + size]
+        self.bytes = self.bytes[begin + size:]
+        return opcode, payload
+
+    def send(self, command, **parameters):
+        self.ids += 1
+        text = json.dumps({"id": self.ids, command: parameters}).encode()
+        size = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + struct.pack(">H", len(text))
+        self.socket.sendall(b"\x81" + size + b"\0\0\0\0" + text)
+
+    def hear(self, wanted, limit_s=20):
+        """The first object, from now on, for which `wanted` answers true; None at the close."""
+        until = time.monotonic() + limit_s
+        while time.monotonic() < until:
+            while self.objects:
+                heard = self.objects.pop(0)
+                if wanted(heard):
+                    return heard
+            if self.code:
+                return None
+            opcode, payload = self._frame()
+            if opcode == 8:
+                self.code = struct.unpack(">H", payload[:2])[0]
+            elif opcode == 1:
+                self.objects += [json.loads(line) for line in payload.decode().split("\n")]
+        raise AssertionError("nothing was heard")
+
+    def connect(self, *channels, **credentials):
+        self.send("connect", v=1, subs=[{"ch": channel} for channel in channels], **credentials)
+        return self.hear(lambda heard: "connect" in heard)["connect"]
+
+    def closed(self):
+        self.hear(lambda heard: False)
+        return self.code
+
+
 class BoardTest(support.ServerTest):
     def setUp(self):
         document = copy.deepcopy(MINIMAL)
         document["boards"] = [{"id": "top", "score": {"currency": "points"},
                                "windows": ["month", "week", "all"]}]
+        self.document = document
         self.program = self.server.program(document)
         self.seq = 0
 
@@ -37,10 +116,17 @@ class BoardTest(support.ServerTest):
         answer = self.program.request("POST", "/keys", {"kind": "publishable", "origins": [SHOP]})
         return self.program.with_key(answer.json["key"])
 
-    def shopper(self, member):
+    def token(self, member):
         key = self.program.request("POST", "/keys", {"kind": "shopper", "algorithm": "HS256"}).json
-        token = shopper.hs256_token(key, shopper.claims(self.program.name, member))
-        return self.program.with_key(token)
+        return shopper.hs256_token(key, shopper.claims(self.program.name, member))
+
+    def shopper(self, member):
+        return self.program.with_key(self.token(member))
+
+    def live(self, origin=None):
+        client = LiveClient(self.server, origin)
+        self.addCleanup(client.close)
+        return client
 
 
 class RowsTest(BoardTest):
@@ -207,6 +293,69 @@ class LookTest(BoardTest):
         ids = {program.get("/boards/" + name, min_seq=seq).json["rows"][0]["id"]
                for name in ("one", "two")}
         self.assertEqual(len(ids), 2)
+
+
+class LiveTest(BoardTest):
+    def test_a_shopper_becomes_a_member_with_the_first_order(self):
+        self.post(order("bert", "1.00"))
+        self.page()
+        client = self.live()
+        answer = client.connect("me", "b:top", "b:top@day", token=self.token("anna"))
+        errors = [item.get("err", {}) for item in answer["subs"]]
+        self.assertEqual([error.get("code") for error in errors], [103, None, 101])
+        self.assertTrue(errors[0]["retry"])
+        self.assertGreater(answer["exp"], answer["now"])
+        client.send("sub", ch="me")
+        self.assertTrue(client.hear(lambda heard: "err" in heard)["err"]["retry"])
+        self.post(order({"id": "anna", "name": "Anna Keller"}, "9.00"))
+        self.page()
+        client.send("sub", ch="me")
+        me = client.hear(lambda heard: "me" in heard)["me"]
+        self.assertEqual((me["bal"][0]["available"], me["name"], me["shown"]), (9, "A.", False))
+        client.send("around", ch="b:top")
+        self.assertEqual(client.hear(lambda heard: "around" in heard)["around"]["rows"][0][0], 1)
+        # Another name, and another version of the program.
+        for board, name in (({"shown": True}, "Anna K."), ({"shown": False}, "A.")):
+            put = self.program.request("PUT", "/members/anna", {"board": board})
+            self.assertEqual(put.status, 200, put)
+            me = client.hear(lambda heard: "me" in heard and heard["me"]["name"] == name)["me"]
+            self.assertEqual(me["shown"], board["shown"])
+        self.document["tz"] = "Europe/Paris"
+        self.assertEqual(self.program.put(self.document).status, 200)
+        self.assertIsNotNone(client.hear(lambda heard: "me" in heard))
+
+    def test_a_boards_own_window_is_that_of_the_newest_version(self):
+        self.post(order("anna", "9.00"))
+        self.page()
+        key = self.page_key().client.key
+        old, exact = self.live(), self.live()
+        for client, channel in ((old, "b:top"), (exact, "b:top@month")):
+            client.connect(channel, key=key)
+            win = client.hear(lambda heard: "snap" in heard)["snap"]["win"]["id"]
+            self.assertRegex(win, r"^\d{4}-\d{2}$")
+        self.document["boards"][0]["windows"] = ["all", "week"]
+        self.assertEqual(self.program.put(self.document).status, 200)
+        self.assertEqual(old.closed(), 4404)
+        over = exact.hear(lambda heard: "err" in heard)
+        self.assertEqual((over["ch"], over["err"]["code"]), ("b:top@month", 105))
+        again = self.live()
+        again.connect("b:top", key=key)
+        self.assertEqual(again.hear(lambda heard: "snap" in heard)["snap"]["win"]["id"], "all")
+
+    def test_a_token_alone_stays_until_no_key_lists_its_page(self):
+        self.post(order("anna", "9.00"))
+        self.page()
+        ids = [self.program.request("POST", "/keys", {"kind": "publishable",
+                                                      "origins": [SHOP]}).json["id"]
+               for _ in range(2)]
+        client = self.live(SHOP)
+        client.connect("me", token=self.token("anna"))
+        self.assertIsNotNone(client.hear(lambda heard: "me" in heard))
+        self.assertEqual(self.program.request("DELETE", f"/keys/{ids[0]}").status, 200)
+        client.send("sub", ch="b:top")
+        self.assertIsNotNone(client.hear(lambda heard: "sub" in heard))
+        self.assertEqual(self.program.request("DELETE", f"/keys/{ids[1]}").status, 200)
+        self.assertEqual(client.closed(), 4503)
 
 
 if __name__ == "__main__":

@@ -213,6 +213,23 @@ void ModelBoards::remove_board(const std::string& board) {
     std::erase_if(models_, [&](const auto& item) { return item.first.board == board; });
 }
 
+void ModelBoards::set_windows(const std::string& board, const std::vector<BoardWindow>& windows) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(order_, [&](const ChannelKey& key) { return key.board == board; });
+    for (const BoardWindow window : windows)
+        order_.push_back({kShop, board, window});
+    std::erase_if(models_, [&](const auto& item) {
+        return item.first.board == board &&
+               std::find(windows.begin(), windows.end(), item.first.window) == windows.end();
+    });
+    activated_ = true;
+}
+
+void ModelBoards::activate() {
+    const std::lock_guard lock(mutex_);
+    activated_ = true;
+}
+
 void ModelBoards::touch(Model& model) {
     model.version = ++versions_;
     model.page.reset();
@@ -317,6 +334,7 @@ void ModelBoards::commit() {
         changes.pages.assign(changed_pages_.begin(), changed_pages_.end());
         for (const std::uint64_t member : changed_members_)
             changes.members.emplace_back(kShop, ledger::MemberId(member));
+        if (std::exchange(activated_, false)) changes.programs.push_back(kShop);
         changed_pages_.clear();
         changed_members_.clear();
     }

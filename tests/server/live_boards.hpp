@@ -53,6 +53,10 @@ public:
     // What the test does. Nothing is told to the listener before `commit`.
     void add_board(const std::string& board, const std::vector<BoardWindow>& windows);
     void remove_board(const std::string& board);
+    /// Another version of the program: the board has these windows, in this order.
+    void set_windows(const std::string& board, const std::vector<BoardWindow>& windows);
+    /// Another version of the program, with the same boards.
+    void activate();
     /// Into every window of the board.
     void add(const std::string& board, std::uint64_t member, std::int64_t points);
     /// Takes the member off the board.
@@ -113,6 +117,7 @@ private:
     std::map<std::uint64_t, std::string> names_;
     std::set<ChannelKey> changed_pages_;
     std::set<std::uint64_t> changed_members_;
+    bool activated_ = false;
     std::uint64_t seq_ = 1;
     std::uint64_t versions_ = 1;
     bool ready_ = true;

@@ -172,18 +172,57 @@ TEST_CASE("live: a ticket stands for the token until its end", "[live]") {
     CHECK(second.last("/me").has("/me/bal"));
 }
 
-TEST_CASE("live: a write that takes 10 seconds ends the connection as slow", "[live]") {
+TEST_CASE("live: a write that takes 10 seconds ends in 4402 as soon as it is done", "[live]") {
     Shop shop;
     TestLink& link = shop.guest(R"([{"ch":"b:week"}])");
-    link.stalled = true;
+    TestLink& never = shop.guest(R"([{"ch":"b:week"}])");
+    link.stalled = never.stalled = true;
     shop.add(5, 100'000);
     shop.advance(9'500);
-    CHECK(!link.was_cut);
+    CHECK(shop.hub->counters.closes[2] == 0);
+    CHECK(shop.hub->counters.subscriptions == 2);
     shop.advance(1'000);
-    CHECK(link.was_cut);
-    CHECK(shop.hub->counters.closes[2] == 1);
-    CHECK(shop.hub->counters.connections == 0);
+    // Nothing more is sent, and nothing held but what is on its way.
+    CHECK(shop.hub->counters.closes[2] == 2);
     CHECK(shop.hub->counters.subscriptions == 0);
+    CHECK(!link.was_cut);
+    shop.advance(40'000);
+    link.forget();
+    link.stalled = false;
+    shop.pump();
+    REQUIRE(link.received.size() == 2);
+    CHECK(link.received[0].has("/d"));
+    CHECK(link.bye() == 4402);
+    CHECK(link.closed == CloseCode::slow);
+    CHECK(!link.was_cut);
+    // A minute after the write began there is nobody to tell.
+    shop.advance(9'000);
+    CHECK(!never.was_cut);
+    shop.advance(1'000);
+    CHECK(never.was_cut);
+    CHECK(shop.hub->counters.closes[2] == 2);
+    CHECK(shop.hub->counters.connections == 0);
+}
+
+TEST_CASE("live: who is stuck and then does not answer the close is cut", "[live]") {
+    Shop shop;
+    TestLink& link = shop.guest(R"([{"ch":"b:week"}])");
+    TestLink& drained = shop.guest(R"([{"ch":"b:week"}])");
+    link.stalled = drained.stalled = true;
+    shop.add(5, 100'000);
+    shop.advance(15'000);
+    link.stalled = false;
+    REQUIRE(link.pump());
+    link.stalled = true;  // `bye` is on the wire now, and stays there
+    shop.advance(2'500);
+    CHECK(!link.was_cut);
+    shop.advance(1'500);
+    CHECK(link.was_cut);
+    // A server that stops does not wait a minute for anybody.
+    CHECK(!drained.was_cut);
+    shop.hub->drain(1'000);
+    shop.advance(3'500);
+    CHECK(drained.was_cut);
 }
 
 TEST_CASE("live: answers that nobody reads close with 4402 at 32 KiB", "[live]") {
@@ -269,11 +308,40 @@ TEST_CASE("live: more than 20 commands in any second close with 4405", "[live]")
     }
     CHECK(!steady.closed);
 
+    // What is no command counts as one, and what one message holds is counted apart.
+    for (const std::string nothing : {"{}", R"({"hello":1})", "\n\n"}) {
+        TestLink& idler = shop.guest();
+        shop.advance(1'100);
+        for (int i = 0; i < 20; ++i)
+            idler.send(nothing);
+        shop.pump();
+        CHECK(!idler.closed);
+        idler.send(nothing);
+        shop.pump();
+        CHECK(idler.closed == CloseCode::rate_limited);
+    }
+
     TestLink& pinger = shop.guest();
     for (int i = 0; i < 25; ++i)
         pinger.session->on_control_frame();
     shop.pump();
     CHECK(pinger.closed == CloseCode::rate_limited);
+}
+
+TEST_CASE("live: a pong that was asked for is no command", "[live]") {
+    Shop shop;
+    TestLink& link = shop.guest();
+    for (SteadyMs passed = 0; passed < 40'000 && link.received.back().text() != "{}"; passed += 50)
+        shop.advance(50);
+    REQUIRE(link.received.back().text() == "{}");
+    for (int id = 2; id < 22; ++id)
+        link.send(R"({"id":)" + std::to_string(id) + R"(,"unsub":{"ch":"b:week"}})");
+    link.send("{}");
+    shop.pump();
+    CHECK(!link.closed);
+    link.send("{}");
+    shop.pump();
+    CHECK(link.closed == CloseCode::rate_limited);
 }
 
 TEST_CASE("live: a node that is full says 4406 and when to come back", "[live]") {
@@ -307,6 +375,103 @@ TEST_CASE("live: a revoked key or member or one that is gone closes with 4503", 
     shop.wallet_error = ledger::ErrorCode::member_not_found;
     TestLink& erased = shop.member(5, R"([{"ch":"me"}])");
     CHECK(erased.closed == CloseCode::revoked);
+}
+
+TEST_CASE("live: a token alone stays while any key lists its page", "[live]") {
+    Shop shop;
+    const std::string page = "https://shop.example";
+    TestLink& link = shop.connect(page);
+    link.send(connect_with(R"("token":")" + token_of(3) + '"'));
+    TestLink& server = shop.connect();
+    server.send(connect_with(R"("token":")" + token_of(3) + '"'));
+    shop.pump();
+    shop.hub->revoke_key("key_9");
+    shop.pump();
+    CHECK(!link.closed);
+    shop.doorman.unlisted.insert(page);
+    shop.hub->revoke_key("key_10");
+    shop.pump();
+    CHECK(link.closed == CloseCode::revoked);
+    CHECK(!server.closed);
+}
+
+TEST_CASE("live: who is no member yet is looked for again", "[live]") {
+    Shop shop;
+    shop.doorman.strangers = {50, 51};
+    TestLink& link = shop.member(50, R"([{"ch":"me"},{"ch":"b:week"}])");
+    const Object answer = link.last("/connect");
+    CHECK(answer.number("/connect/subs/0/err/code") == 103);
+    CHECK(answer.boolean("/connect/subs/0/err/retry"));
+    CHECK(answer.boolean("/connect/subs/1/recovered") == false);
+    CHECK(answer.has("/connect/ticket"));
+    CHECK(answer.number("/connect/exp") > shop.clock.now() / 1000);
+    for (const char* command : {R"("sub":{"ch":"me"})", R"("around":{"ch":"b:week"})"}) {
+        link.send(R"({"id":7,)" + std::string(command) + "}");
+        shop.pump();
+        CHECK(link.last("/err").number("/err/code") == 103);
+        CHECK(link.last("/err").boolean("/err/retry"));
+        CHECK(link.last("/err").string("/err/msg") != "this needs a token");
+    }
+    link.send(R"({"id":8,"refresh":{"token":")" + token_of(50) + R"("}})");
+    shop.pump();
+    CHECK(link.last("/refresh").has("/refresh/exp"));
+    TestLink& refreshed = shop.member(51);
+    // The first order.
+    shop.doorman.strangers.clear();
+    shop.points[50] = 12;
+    shop.add(50, 12);
+    link.send(sub(R"("ch":"me")", 9));
+    shop.pump();
+    CHECK(link.last("/sub").number("/id") == 9);
+    CHECK(link.last("/me").number("/me/bal/0/available") == 12);
+    CHECK(link.last("/me").has("/me/boards/b:week"));
+    link.send(R"({"id":10,"around":{"ch":"b:week"}})");
+    shop.pump();
+    CHECK(link.last("/around").string("/around/me") == ModelBoards::row_id("week", 50));
+    refreshed.send(R"({"id":8,"refresh":{"token":")" + token_of(51) + R"("}})");
+    refreshed.send(sub(R"("ch":"me")", 9));
+    shop.pump();
+    CHECK(refreshed.all("/me").size() == 1);
+    // From then on only as that member.
+    refreshed.send(R"({"id":11,"refresh":{"token":")" + token_of(52) + R"("}})");
+    shop.pump();
+    CHECK(refreshed.closed == CloseCode::bad_token);
+}
+
+TEST_CASE("live: a ticket that ended ends who is no member yet", "[live]") {
+    Shop shop;
+    shop.doorman.strangers = {50};
+    TestLink& link = shop.connect();
+    link.send(connect_with(R"("token":")" + token_of(50, 20) + '"'));
+    shop.pump();
+    shop.clock.advance(21'000'000);
+    link.send(sub(R"("ch":"me")"));
+    shop.pump();
+    CHECK(link.closed == CloseCode::expired);
+}
+
+TEST_CASE("live: who becomes a member counts as one", "[live]") {
+    Shop shop;
+    for (std::uint64_t member = 50; member < 71; ++member)
+        shop.doorman.strangers.insert(member);
+    std::vector<TestLink*> links;
+    for (std::uint64_t member = 50; member < 70; ++member)
+        links.push_back(&shop.member(member));
+    CHECK(shop.member(70).closed == CloseCode::too_many_connections);
+    shop.doorman.strangers.erase(50);
+    links[0]->send(sub(R"("ch":"me")"));
+    shop.pump();
+    CHECK(!shop.member(70).closed);
+    for (int i = 0; i < 9; ++i)
+        CHECK(!shop.member(50).closed);
+    shop.doorman.strangers.insert(50);
+    shop.links.erase(shop.links.begin() + 1);
+    TestLink& eleventh = shop.member(50);
+    CHECK(!eleventh.closed);
+    shop.doorman.strangers.erase(50);
+    eleventh.send(sub(R"("ch":"me")"));
+    shop.pump();
+    CHECK(eleventh.closed == CloseCode::too_many_connections);
 }
 
 TEST_CASE("live: the 21st guest of an address and the 11th of a member get 4504", "[live]") {
@@ -437,6 +602,44 @@ TEST_CASE("live: a board that leaves the program ends its channels with 105", "[
     CHECK(link.last("/sub").boolean("/sub/recovered") == false);
 }
 
+TEST_CASE("live: a board's own window that is another one closes with 4404", "[live]") {
+    Shop shop;
+    TestLink& plain = shop.guest(R"([{"ch":"b:week"}])");
+    TestLink& exact = shop.guest(R"([{"ch":"b:week@week"}])");
+    const std::string position = R"(,"epoch":")" + plain.last("/snap").string("/snap/epoch") +
+                                 R"(","off":)" +
+                                 std::to_string(plain.last("/snap").number("/snap/off"));
+    shop.boards.set_windows("week", {BoardWindow::all, BoardWindow::week});
+    shop.settle();
+    CHECK(plain.closed == CloseCode::epoch_reset);
+    CHECK(plain.bye() == 4404);
+    CHECK(!exact.closed);
+    TestLink& again = shop.guest(R"([{"ch":"b:week")" + position + "}]");
+    CHECK(!again.last("/connect").boolean("/connect/subs/0/recovered"));
+    CHECK(again.last("/snap").string("/snap/win/id") == "all");
+    // Asked for between the activation and the word of it.
+    shop.boards.set_windows("week", {BoardWindow::week, BoardWindow::all});
+    again.send(sub(R"("ch":"b:week")"));
+    shop.pump();
+    CHECK(again.closed == CloseCode::epoch_reset);
+}
+
+TEST_CASE("live: a board that loses its own window moves its viewers", "[live]") {
+    Shop shop;
+    TestLink& plain = shop.guest(R"([{"ch":"b:week"}])");
+    TestLink& exact = shop.guest(R"([{"ch":"b:week@week"},{"ch":"b:week@all"}])");
+    shop.boards.set_windows("week", {BoardWindow::all});
+    shop.advance(500);
+    CHECK(plain.closed == CloseCode::epoch_reset);
+    CHECK(plain.all("/err").empty());
+    CHECK(!exact.closed);
+    REQUIRE(exact.all("/err").size() == 1);
+    CHECK(exact.last("/err").string("/ch") == "b:week@week");
+    CHECK(exact.last("/err").number("/err/code") == 105);
+    TestLink& again = shop.guest(R"([{"ch":"b:week"}])");
+    CHECK(again.last("/snap").string("/snap/win/id") == "all");
+}
+
 TEST_CASE("live: a board that has no page yet is not over", "[live]") {
     Shop shop;
     TestLink& joined = shop.guest(R"([{"ch":"b:week"}])");
@@ -456,7 +659,8 @@ TEST_CASE("live: a board that has no page yet is not over", "[live]") {
 TEST_CASE("live: connect answers each channel in its order", "[live]") {
     Shop shop;
     TestLink& link =
-        shop.guest(R"([{"ch":"b:week"},{"ch":"b:nothing"},{"ch":"me"},{"ch":"b:month","n":0}])");
+        shop.guest(R"([{"ch":"b:week"},{"ch":"b:nothing"},{"ch":"me"},{"ch":"b:month","n":0},)"
+                   R"({"ch":"b:week@day"},{"ch":"c:\"x"}])");
     const Object answer = link.last("/connect");
     CHECK(answer.number("/id") == 1);
     CHECK(answer.number("/connect/ping") == 25);
@@ -466,6 +670,10 @@ TEST_CASE("live: connect answers each channel in its order", "[live]") {
     CHECK(answer.number("/connect/subs/1/err/code") == 101);
     CHECK(answer.number("/connect/subs/2/err/code") == 103);
     CHECK(answer.number("/connect/subs/3/err/code") == 102);
+    CHECK(answer.number("/connect/subs/4/err/code") == 101);
+    CHECK(answer.string("/connect/subs/5/ch") == "c:\"x");
+    CHECK(answer.number("/connect/subs/5/err/code") == 101);
+    CHECK(!link.closed);
     CHECK(link.received.front().has("/connect"));
 }
 
@@ -880,6 +1088,19 @@ TEST_CASE("live: me has balances and the ranks on the channels of the connection
     shop.boards.add("month", 5, 1);
     shop.advance(5'000);
     CHECK(link.all("/me").empty());
+}
+
+TEST_CASE("live: another version of the program asks again for every me", "[live]") {
+    Shop shop;
+    TestLink& link = shop.member(5, R"([{"ch":"me"}])");
+    shop.advance(5'000);
+    link.forget();
+    shop.points[5] = 3;
+    shop.boards.activate();
+    shop.settle();
+    REQUIRE(link.all("/me").size() == 1);
+    CHECK(link.last("/me").number("/me/bal/0/available") == 3);
+    CHECK(!link.closed);
 }
 
 TEST_CASE("live: a rank that drifts is told within 2 seconds and only if it shows", "[live]") {

@@ -537,6 +537,63 @@ TEST_CASE(
     CHECK(slow.objects.size() < 10'000);
 }
 
+TEST_CASE("live socket: who stops reading for 10000 updates is told 4402", "[live][socket]") {
+    // As below: what the heap holds is asked.
+    ::mallopt(M_ARENA_MAX, 1);
+    LiveServer shop;
+    for (std::uint64_t member = 31; member <= 100; ++member)
+        shop.boards.add("week", member, 10);
+    PlainClient quick(shop.server->port());
+    quick.open();
+    quick.connect(R"([{"ch":"b:week","n":100}])");
+    REQUIRE(hears(shop, quick, [&] { return quick.all("/snap").size() == 1; }));
+    const auto join = [&](PlainClient& client) {
+        client.open();
+        client.connect(R"([{"ch":"b:week","n":100}])");
+        return hears(shop, client, [&] { return client.all("/snap").size() == 1; });
+    };
+    PlainClient slow(shop.server->port(), 4'096);
+    auto never = std::make_unique<PlainClient>(shop.server->port(), 4'096);
+    REQUIRE(join(slow));
+    REQUIRE(join(*never));
+    int updates = 0;
+    const auto update = [&] {
+        shop.boards.add("week", static_cast<std::uint64_t>(++updates % 100 + 1), 3);
+        shop.clock.advance(4'000);
+        shop.settle();
+        if (updates % 100 == 0) quick.poll();
+        quick.objects.clear();
+    };
+    // Both are stuck, and their 10 s pass.
+    REQUIRE(TestServer::eventually([&] {
+        for (int i = 0; i < 100; ++i)
+            update();
+        return shop.live->stats().closes[2] == 2;
+    }));
+    CHECK(shop.live->stats().subscriptions == 1);
+    CHECK(shop.live->stats().connections == 3);
+    while (updates < 10'000)  // about 30 s
+        update();
+    CHECK(shop.live->stats().connections == 3);
+    // It reads: what was on its way, why it is over, and the close.
+    REQUIRE(hears(shop, slow, [&] { return slow.close_code != 0 || slow.ended; }));
+    CHECK(slow.close_code == 4402);
+    CHECK(slow.objects.back().number("/bye/code") == 4402);
+    std::int64_t off = 0;
+    for (const Object& object : slow.objects) {
+        if (object.has("/snap")) off = object.number("/snap/off");
+        if (object.has("/d")) CHECK(object.number("/d/off") == ++off);
+    }
+    CHECK(shop.until([&] { return shop.live->stats().connections == 2; }));
+    // What the other one holds is what goes with it.
+    const std::size_t held = ::mallinfo2().uordblks;
+    never->hang_up();
+    REQUIRE(shop.until([&] { return shop.live->stats().connections == 1; }));
+    const std::size_t left = ::mallinfo2().uordblks;
+    std::printf("live socket: %td B held for who does not read\n", held - left);
+    CHECK(held < left + 64 * 1024);
+}
+
 TEST_CASE("live socket: an idle connection holds less than 12 KB", "[live][socket]") {
     // One heap for all threads, which is what is asked below. Run alone, as ctest does, this holds.
     ::mallopt(M_ARENA_MAX, 1);

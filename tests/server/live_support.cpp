@@ -116,7 +116,8 @@ Verdict TestDoorman::judge(const Knock& knock) const {
     } else {
         return guest;
     }
-    guest.member = ledger::MemberId(member);
+    if (!strangers.contains(member)) guest.member = ledger::MemberId(member);
+    guest.origin_by_program = knock.key.empty() && !knock.origin.empty();
     guest.key_ids.emplace_back(kTokenKeyId);
     guest.ticket = ticket_of(member, guest.exp_ms);
     return guest;
@@ -235,6 +236,7 @@ Stage::Stage(const Options& options) : census(options.limits) {
         changed_members_.insert(
             changed_members_.end(), changes.members.begin(), changes.members.end()
         );
+        changed_programs_.insert(changes.programs.begin(), changes.programs.end());
     });
     start(options.incarnation);
 }
@@ -306,6 +308,7 @@ void Stage::turn() {
     feeds->changed(std::exchange(changed_pages_, {}));
     std::vector<std::vector<Notice>> notices;
     feeds->advance(now, notices);
+    hub->programs_changed(std::exchange(changed_programs_, {}));
     hub->deliver(std::move(notices[hub->number()]));
     std::move(notices[kSpy].begin(), notices[kSpy].end(), std::back_inserter(spied));
     hub->members_changed(std::exchange(changed_members_, {}));

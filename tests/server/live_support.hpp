@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,7 +62,7 @@ class TestDoorman final : public server::live::Doorman {
 public:
     explicit TestDoorman(const ledger::Clock& clock) : clock_(clock) {}
     /// Keys: kKey. Tokens: token_of. Tickets: ticket_of, good until their time. An origin of
-    /// https://evil.example is refused.
+    /// https://evil.example is refused, and in `strangers` is who is no member yet.
     void admit(server::live::Knock knock, std::function<void(server::live::Verdict)> answer)
         override;
     void refresh(
@@ -69,6 +70,12 @@ public:
         server::live::Knock knock,
         std::function<void(server::live::Verdict)> answer
     ) override;
+    [[nodiscard]] bool lists_origin(ledger::ProgramId, const std::string& origin) const override {
+        return !unlisted.contains(origin);
+    }
+
+    std::set<std::uint64_t> strangers;
+    std::set<std::string> unlisted;
 
 private:
     [[nodiscard]] server::live::Verdict judge(const server::live::Knock& knock) const;
@@ -171,6 +178,7 @@ private:
     server::live::HubParts parts();
     std::vector<server::boards::ChannelKey> changed_pages_;
     std::vector<server::live::MemberKey> changed_members_;
+    std::set<ledger::ProgramId> changed_programs_;
     SteadyMs tick_at_ = 0;
 };
 

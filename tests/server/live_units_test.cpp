@@ -137,13 +137,27 @@ TEST_CASE("frame_json: each kind of frame is read or refused as the page says", 
         {R"({"sub":{"ch":"b:week"}})", "bad frame"},
         {R"({"id":1,"connect":{"v":2,"key":"pk_test_a","subs":[]}})", "bad frame"},
         {R"({"id":1,"connect":{"key":"pk_test_a","subs":[]}})", "bad frame"},
-        {R"({"id":1,"connect":{"v":1,"key":"pk_test_a","subs":[{"ch":"?"}]}})", "bad frame"},
+        {R"({"id":1,"connect":{"v":1,"key":"pk_test_a","subs":[{"ch":"?"}]}})", "connect"},
+        {R"({"id":1,"connect":{"v":1,"key":"pk_test_a","subs":[{"ch":7}]}})", "bad frame"},
         {R"({"id":1,"connect":{"v":1,"key":"pk_test_a","subs":[{}]}})", "bad frame"},
     };
     for (const auto& [message, expected] : cases) {
         INFO(message);
         CHECK(outcome(message) == expected);
     }
+}
+
+TEST_CASE("frame_json: a token has at most 3072 bytes", "[live]") {
+    const auto token = [](std::size_t size) {
+        std::vector<Command> commands;
+        const std::string message =
+            R"({"id":1,"connect":{"v":1,"token":")" + std::string(size, 'a') + R"(","subs":[]}})";
+        CHECK(message.size() < kInboundBytesMax);
+        REQUIRE(read_commands(message, commands));
+        return std::get<Connect>(commands.at(0).what).token;
+    };
+    CHECK(token(3'072).size() == 3'072);
+    CHECK(token(3'073) == "?");
 }
 
 TEST_CASE("frame_json: seventeen channels in connect are a bad frame", "[live]") {
