@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -125,6 +126,7 @@ private:
     /// knows.
     static constexpr std::size_t kProtectionBytes = 8;
 
+    Result<void> check_families(const rocksdb::DBOptions& database) const;
     Result<void> check_format();
 
     const Options options_;
@@ -145,6 +147,11 @@ Result<void> RocksdbLog::open() {
     }
     rocksdb::DBOptions database =
         common_options(env_, "log", options_.read_only, options_.on_failure);
+    if (options_.read_only) {
+        if (auto made = check_families(database); !made) {
+            return made;
+        }
+    }
     // Bounds what a restart replays. Not lower: a WAL lives until the slower family (`keys`) was
     // flushed too.
     database.max_total_wal_size = std::uint64_t{256} << 20;
@@ -176,6 +183,25 @@ Result<void> RocksdbLog::open() {
     }
     db_.reset(raw);
     return check_format();
+}
+
+/// The families are made one after the other, before the first row: a log that lacks one was never
+/// finished. Opening it read-only would call it invalid.
+Result<void> RocksdbLog::check_families(const rocksdb::DBOptions& database) const {
+    std::vector<std::string> found;
+    const auto status = rocksdb::DB::ListColumnFamilies(database, options_.path, &found);
+    if (!status.ok()) {
+        return error_from(status, "cannot open " + options_.path);
+    }
+    for (const char* name : kFamilyNames) {
+        if (std::find(found.begin(), found.end(), name) == found.end()) {
+            return make_error(
+                ErrorCode::not_found,
+                options_.path + " was not finished by the start that made it and holds no entry"
+            );
+        }
+    }
+    return {};
 }
 
 Result<void> RocksdbLog::check_format() {

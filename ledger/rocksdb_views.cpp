@@ -414,6 +414,13 @@ Result<void> RocksdbViews::open_database() {
               );
     if (!status.ok()) {
         database_->handles.clear();
+        if (options_.read_only && status.IsInvalidArgument()) {
+            // The families are made one after the other; a start for writing makes the rest.
+            return make_error(
+                ErrorCode::not_found,
+                options_.path + " was not finished by the start that made it and holds no row"
+            );
+        }
         return error_from(status, "cannot open " + options_.path);
     }
     database_->db.reset(raw);

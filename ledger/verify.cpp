@@ -271,6 +271,14 @@ Result<void> Verification::open() {
     }
     auto log = LogStore::open({folder + "/log", options_.disk, true, true});
     if (log.has_error()) {
+        if (log.error().code == ErrorCode::not_found) {
+            auto witness = read_witness(*options_.disk, folder + "/witness");
+            if (witness.has_error()) return witness.error();
+            if (auto same = compare_with_no_log(*witness); same.has_error()) {
+                fault("log: " + same.error().detail);
+                return {};
+            }
+        }
         if (log.error().code != ErrorCode::corrupt) return log.error();
         fault("log: " + log.error().detail);
         return {};

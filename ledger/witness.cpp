@@ -150,10 +150,11 @@ Result<void> compare(const WitnessReading& witness, LogStore& log, ShardId shard
         return make_error(
             ErrorCode::behind_witness,
             fmt::format(
-                "the log ends at group {}, but the witness is {}: whether its end was lost cannot "
-                "be told",
-                last->value,
-                witness.state == WitnessReading::State::absent ? "absent" : "unreadable"
+                "the witness is {}: whether the log, which ends at group {}, lost its end cannot "
+                "be "
+                "told",
+                witness.state == WitnessReading::State::absent ? "absent" : "unreadable",
+                last->value
             )
         );
     }
@@ -190,6 +191,16 @@ Result<void> compare(const WitnessReading& witness, LogStore& log, ShardId shard
         );
     }
     return {};
+}
+
+Result<void> compare_with_no_log(const WitnessReading& witness) {
+    if (witness.state != WitnessReading::State::valid || witness.position.group.none()) {
+        return {};
+    }
+    return make_error(
+        ErrorCode::behind_witness,
+        describe(witness.position) + ", but there is no log: acknowledged entries are lost"
+    );
 }
 
 Result<void> compare_root(const WitnessPosition& witness, const Hash32& root) {

@@ -54,6 +54,8 @@ Result<void> write_witness(
 /// Errors: behind_witness, naming group, seq and witness (also if the witness is absent or torn
 /// beside a log that is not empty); corrupt, newer_format, io_error from reading the group.
 Result<void> compare(const WitnessReading& witness, LogStore& log, ShardId shard);
+/// The same for a log that is not there, or that its first start did not finish making.
+Result<void> compare_with_no_log(const WitnessReading& witness);
 /// The same for the tree: `root` is the root of position.program's tree over its first position.seq
 /// entries. Error: behind_witness.
 Result<void> compare_root(const WitnessPosition& witness, const Hash32& root);

@@ -116,10 +116,12 @@ private:
 /// log that lost its end stays as it was found, for whoever has to find out why.
 ledger::Result<void> ShardImpl::look_before_opening() {
     const std::string log_path = options_.data_path + "/log";
-    if (options_.accept_loss || !options_.disk->exists(log_path + "/CURRENT")) return {};
+    if (options_.accept_loss) return {};
     auto witness = ledger::read_witness(*options_.disk, options_.data_path + "/witness");
     if (witness.has_error()) return witness.error();
     auto log = ledger::LogStore::open({log_path, options_.disk, options_.sync, true});
+    if (log.has_error() && log.error().code == ErrorCode::not_found)
+        return ledger::compare_with_no_log(*witness);
     if (log.has_error()) return log.error();
     return ledger::compare(*witness, **log, kShard);
 }
@@ -143,7 +145,13 @@ ledger::Result<void> ShardImpl::open() {
         folder,
         last->none() ? ledger::Keyring::IfMissing::create : ledger::Keyring::IfMissing::refuse
     );
-    if (keyring.has_error()) return keyring.error();
+    if (keyring.has_error()) {
+        if (keyring.error().code != ErrorCode::corrupt) return keyring.error();
+        return ledger::make_error(
+            ErrorCode::no_keyring,
+            keyring.error().detail + ": restore " + folder + "/keyring from its backup"
+        );
+    }
     vault_ = std::make_unique<ledger::KeyVault>(
         std::move(*keyring),
         [this](std::string_view key) { return log_store_->key_row(key); },
@@ -158,6 +166,12 @@ ledger::Result<void> ShardImpl::open() {
         witness->state = ledger::WitnessReading::State::absent;
     }
 
+    if (disk.exists(folder + "/views") && !disk.exists(folder + "/views/CURRENT")) {
+        // Half a folder of views is none: what is left would stand in the way of new ones.
+        if (auto removed = ledger::ViewStore::destroy(folder + "/views", options_.disk);
+            removed.has_error())
+            return removed;
+    }
     auto views = ledger::ViewStore::open(
         {folder + "/views", options_.disk, options_.memory_bytes_max / 8, false}
     );
@@ -409,6 +423,7 @@ void ShardImpl::settle_due() {
                 return backlog < 100'000;
             }
         );
+        if (scanned.has_error()) metrics_.unreadable_rows.add();
         if (scanned.has_error() || job->commands.empty()) continue;
         metrics_.settled_members.add(static_cast<std::uint64_t>(std::ranges::count_if(
             job->commands,

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """A folder that lost acknowledged entries is refused by name, and starts when told to accept it."""
 
+import contextlib
 import shutil
 import struct
 
@@ -124,10 +125,111 @@ class RefusedStartsTest(support.unittest.TestCase):
         self.pay(1)
         self.assertEqual(self.server.stop(), 0)
         (self.server.data / "witness").unlink()
-        self.assertIn("witness", self.refused())
+        line = self.refused()
+        self.assertIn("the witness is absent", line)
+        self.assertNotIn("entries are", line)
         self.server.start("--accept-loss")
         self.reconnect()
         self.assertEqual(self.program.balance("2"), 10)
+
+    def test_another_folders_keyring(self):
+        self.pay(1)
+        self.assertEqual(self.server.stop(), 0)
+        keyring = self.server.data / "keyring"
+        good = keyring.read_bytes()
+        with support.Server() as other:
+            self.assertEqual(other.stop(), 0)
+            keyring.write_bytes((other.data / "keyring").read_bytes())
+        for rebuilt in (False, True):
+            if rebuilt:
+                shutil.rmtree(self.server.data / "views")
+            line = self.refused()
+            self.assertIn("keyring", line)
+            self.assertIn("program", line)
+            self.assertNotIn("views/", line)
+            if not rebuilt:
+                self.assertIn(self.program.name, line)
+        keyring.write_bytes(good)
+        self.server.start()
+        self.reconnect()
+        self.assertEqual(self.program.balance("2"), 10)
+
+    def test_a_damaged_keyring_is_named_and_no_other_part(self):
+        self.pay(1)
+        self.assertEqual(self.server.stop(), 0)
+        keyring = self.server.data / "keyring"
+        content = bytearray(keyring.read_bytes())
+        content[30] ^= 1
+        keyring.write_bytes(content)
+        line = self.refused()
+        self.assertIn("keyring", line)
+        self.assertNotIn("views/", line)
+
+    def test_half_a_folder_of_views_is_made_anew(self):
+        self.pay(1)
+        self.assertEqual(self.server.stop(), 0)
+        (self.server.data / "views" / "CURRENT").unlink()
+        self.server.start()
+        self.reconnect()
+        self.assertEqual(self.program.balance("2"), 10)
+        self.assertEqual(self.server.stop(), 0)
+        verified = support.run_guerdon("verify", "--data", self.server.data)
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
+
+    def test_no_log_beside_a_witness_that_saw_entries(self):
+        last = self.pay(1)
+        self.assertEqual(self.server.stop(), 0)
+        (self.server.data / "log" / "CURRENT").unlink()
+        files = sorted(path.name for path in (self.server.data / "log").iterdir())
+        self.assert_names_the_witness(self.refused(), last)
+        kept = sorted(path.name for path in (self.server.data / "log").iterdir())
+        self.assertEqual(kept, files)
+        verified = support.run_guerdon("verify", "--data", self.server.data)
+        self.assertEqual(verified.returncode, 1, verified.stdout + verified.stderr)
+        self.assertIn("witness", verified.stdout)
+
+
+class FirstStartTest(support.unittest.TestCase):
+    def kill_first_start(self, server, after_log_s):
+        """Kills the first start that long after log/ appeared; None: at once."""
+        server.spawn()
+        if after_log_s is not None:
+            support.wait_until((server.data / "log").exists, "log/")
+            until = support.time.perf_counter() + after_log_s
+            while support.time.perf_counter() < until:
+                pass
+        self.assertIsNone(server.process.poll(), server.output)
+        server.kill()
+
+    def test_killed_at_any_moment_the_next_start_is_ready(self):
+        for milliseconds in [None, *range(40)]:
+            with self.subTest(milliseconds), contextlib.closing(support.Server()) as server:
+                self.kill_first_start(server, None if milliseconds is None else milliseconds / 1000)
+                verified = support.run_guerdon("verify", "--data", server.data)
+                self.assertIn(verified.returncode, (0, 2, 3), verified)
+                self.assertNotIn("Column family", verified.stderr)
+                server.start()
+                self.assertEqual(server.stop(), 0)
+
+    def test_a_log_that_has_not_all_its_families(self):
+        """What a kill in the middle of the first start leaves: the manifest is cut after one."""
+        server = support.Server()
+        self.addCleanup(server.close)
+        server.start()
+        server.kill()
+        manifest = next((server.data / "log").glob("MANIFEST-*"))
+        content = manifest.read_bytes()
+        manifest.write_bytes(content[:content.index(b"log0") - 16])
+        (server.data / "witness").unlink()
+        (server.data / "keyring").unlink()
+        shutil.rmtree(server.data / "views")
+        for wal in (server.data / "log").glob("*.log"):
+            wal.unlink()
+        verified = support.run_guerdon("verify", "--data", server.data)
+        self.assertEqual(verified.returncode, 2, verified.stdout + verified.stderr)
+        self.assertIn("not finished", verified.stderr)
+        server.start()
+        self.assertEqual(server.stop(), 0)
 
 
 if __name__ == "__main__":
