@@ -17,6 +17,18 @@ std::string place(const Entry& entry) {
            std::to_string(entry.seq.value) + " (" + std::string(name(entry.kind)) + ")";
 }
 
+/// What could not be read, and what an operator can do about it.
+Error unreadable(const std::string& what, const Error& why) {
+    const bool in_views = why.detail.find("view") != std::string::npos;
+    return make_error(
+        why.code,
+        what + why.detail +
+            (in_views ? "; views/ can be deleted once the server is stopped: the next start makes "
+                        "it anew from log/"
+                      : "")
+    );
+}
+
 }  // namespace
 
 Result<BlindHashes> blind_of(KeyVault& vault, const Entry& entry) {
@@ -39,21 +51,27 @@ Result<void> Replay::fetch(
             }
         } else {
             auto values = views->multi_get(misses.rows);
-            if (values.has_error()) return values.error();
+            if (values.has_error()) return unreadable("", values.error());
             for (std::size_t i = 0; i < misses.rows.size(); ++i) {
                 const auto& value = (*values)[i];
                 auto inserted = state.insert(
                     misses.rows[i], value ? std::optional<std::string_view>(*value) : std::nullopt
                 );
-                if (inserted.has_error()) return inserted.error();
+                if (inserted.has_error()) {
+                    const std::string view(name(misses.rows[i].family));
+                    return unreadable("view " + view + ": ", inserted.error());
+                }
             }
         }
     }
     for (const auto& [program, seq] : misses.entries) {
+        const auto which = [p = program.value, s = seq.value] {
+            return "program " + std::to_string(p) + " seq " + std::to_string(s) + ": ";
+        };
         auto bytes = find_entry(program, seq);
-        if (bytes.has_error()) return bytes.error();
+        if (bytes.has_error()) return unreadable(which(), bytes.error());
         auto entry = decode(std::move(*bytes));
-        if (entry.has_error()) return entry.error();
+        if (entry.has_error()) return unreadable(which(), entry.error());
         state.insert(std::move(*entry));
     }
     misses.clear();

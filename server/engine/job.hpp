@@ -80,6 +80,7 @@ class ReadJob : public Job {
 public:
     virtual bool read(const ReadContext& context) = 0;
     bool unfinished = false;  ///< set by the writer: rows stayed missing, there is no answer
+    bool unreadable = false;  ///< set by the writer: why it is unfinished: a stored row is rotten
     ledger::Seq as_of;        ///< set by the writer: the program's last seq that the read saw
 };
 

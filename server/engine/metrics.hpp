@@ -52,7 +52,8 @@ struct Metrics {
     Counter fetched_rows;  ///< rows read from disk because RAM did not know them
     Counter retries;       ///< decisions repeated after a fetch
     Counter poison;
-    Counter rule_errors;  ///< rule outcomes with the code `error`
+    Counter unreadable_rows;  ///< stored rows that could not be read when they were needed
+    Counter rule_errors;      ///< rule outcomes with the code `error`
     Counter checkpoints;
     Counter view_records;
     Counter log_value_bytes;

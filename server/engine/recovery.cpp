@@ -47,6 +47,37 @@ ledger::Result<void> load_trees(
     return {};
 }
 
+/// A program whose keys stay closed would take no event as its own, and what it then wrote could
+/// never be told apart.
+ledger::Result<void> open_program_keys(
+    ledger::KeyVault& vault, ledger::ProgramId id, const std::string& called
+) {
+    const auto keys = vault.program_keys(id);
+    if (!keys.has_error()) return {};
+    const ledger::Error& why = keys.error();
+    if (why.code != ErrorCode::corrupt && why.code != ErrorCode::not_found) return why;
+    return ledger::make_error(
+        ErrorCode::no_keyring,
+        "program " + called + ": its keys in log/ do not open with the keyring (" + why.detail +
+            "): restore the keyring of this folder from its backup, or log/ if the keyring is right"
+    );
+}
+
+/// Asked before the replay, which needs the keys: of programs that are not in views/ yet too. Their
+/// numbers follow each other.
+ledger::Result<void> open_stored_keys(const ledger::State& state, ledger::KeyVault& vault) {
+    for (std::uint32_t number = ledger::kSystemProgram.value + 1;; ++number) {
+        const ledger::ProgramId id{number};
+        const ledger::Program* program = state.program(id);
+        if (program == nullptr) {
+            const auto keys = vault.program_keys(id);
+            if (keys.has_error() && keys.error().code == ErrorCode::not_found) return {};
+        }
+        const std::string called = program != nullptr ? program->name : std::to_string(number);
+        if (auto opened = open_program_keys(vault, id, called); opened.has_error()) return opened;
+    }
+}
+
 ledger::Result<void> write_checkpoint(
     ledger::State& state,
     ledger::Log& log,
@@ -77,6 +108,10 @@ ledger::Result<CompiledVersions> compile_versions(
         if (id == ledger::kSystemProgram) continue;
         const ledger::Program* program = state.program(id);
         for (const ledger::Program::Version& version : program->versions) {
+            if (auto same = compiled.of_content(id, version.content_hash)) {
+                compiled.set(id, version.number, version.content_hash, std::move(same));
+                continue;
+            }
             auto bytes = log.find(ledger::kSystemProgram, version.entry);
             if (bytes.has_error()) return bytes.error();
             auto entry = ledger::decode(std::move(*bytes));
@@ -89,9 +124,9 @@ ledger::Result<CompiledVersions> compile_versions(
                     " no longer compiles and makes the program read-only: " +
                     rule_set.error().detail
                 );
-                compiled.set(id, version.number, nullptr);
+                compiled.set(id, version.number, version.content_hash, nullptr);
             } else {
-                compiled.set(id, version.number, *rule_set);
+                compiled.set(id, version.number, version.content_hash, *rule_set);
             }
         }
     }
@@ -118,6 +153,7 @@ ledger::Result<Recovered> recover(
             return loaded.error();
     }
 
+    if (auto opened = open_stored_keys(state, vault); opened.has_error()) return opened.error();
     ledger::Replay replay(
         {state,
          &views,
@@ -206,6 +242,11 @@ ledger::Result<Recovered> recover(
         const ledger::EntryLocation& end = last_read->entries().back();
         found.last = {
             kShard, last_read->id(), end.program, end.seq, replay.trees[end.program].root()};
+    }
+    for (const ledger::ProgramId program : state.programs()) {
+        if (program == ledger::kSystemProgram) continue;
+        auto opened = open_program_keys(vault, program, state.program(program)->name);
+        if (opened.has_error()) return opened.error();
     }
     auto compiled = compile_versions(state, log, progress);
     if (compiled.has_error()) return compiled.error();

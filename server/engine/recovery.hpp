@@ -28,8 +28,8 @@ struct Recovered {
 /// Loads the rows that are always in RAM, replays the log after the views' group, checks the
 /// witness on the way and compiles every program version. A log far ahead of the views is put into
 /// views/ while it is read, whenever more than `dirty_rows_max` rows are not there yet: memory
-/// stays bounded and an interrupted rebuild goes on where it was. Errors: corrupt, newer_format,
-/// behind_witness, io_error.
+/// stays bounded and an interrupted rebuild goes on where it was. Errors: no_keyring (a program's
+/// keys do not open), corrupt, newer_format, behind_witness, io_error.
 ledger::Result<Recovered> recover(
     ledger::State& state,
     ledger::Log& log,

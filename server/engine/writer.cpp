@@ -54,6 +54,10 @@ private:
 };
 /// Commands whose rows are touched together before the first of them is decided.
 constexpr std::size_t kLookAhead = 128;
+/// Different complaints about stored rows that are printed; all are counted.
+constexpr std::size_t kUnreadableLinesMax = 1'000;
+constexpr const char* kUnreadableDetail =
+    "A stored row that the command needs cannot be read; it changed nothing.";
 
 }  // namespace
 
@@ -119,7 +123,8 @@ void Writer::look_ahead() {
     for (int round = 0; round < 2; ++round) {
         parts_.state.look_ahead(ahead_);
         if (parts_.state.misses().empty()) return;
-        fetch_missing();
+        // Who needs the row that cannot be read will hear of it; the others go on.
+        if (!fetch_missing()) return;
     }
 }
 
@@ -204,7 +209,8 @@ bool Writer::decide_guarded(
             if (decision_.kind != Decision::Kind::needs_rows) return true;
             if (attempt > 64) throw std::runtime_error("rows stay missing");
             parts_.metrics.retries.add();
-            fetch_missing();
+            // Rot: what followed from that row would be wrong for ever, so nothing follows.
+            if (!fetch_missing()) return fail(ErrorCode::internal, kUnreadableDetail);
         }
     } catch (const std::bad_alloc&) {
         return fail(ErrorCode::overloaded, "The server is short of memory.");
@@ -297,7 +303,7 @@ void Writer::net_waiting(const DecideContext& context, const ledger::Hash16& ord
     for (;;) {
         const auto waiting = parts_.state.waiting(context.program, order);
         if (waiting.missing()) {
-            fetch_missing();
+            if (!fetch_missing()) return;
             continue;
         }
         if (!waiting.found()) return;
@@ -373,21 +379,25 @@ void Writer::roll_windows(const DecideContext& context) {
     if (append_set(roll, outcome)) patches_.pop_back();
 }
 
-void Writer::fetch_missing() {
+bool Writer::fetch_missing() {
     parts_.metrics.fetched_rows.add(parts_.state.misses().rows.size());
     const auto fetched = ledger::Replay::fetch(
         parts_.state,
         &parts_.views,
         [this](ledger::ProgramId program, ledger::Seq seq) { return find_entry(program, seq); }
     );
-    if (fetched.has_error()) {
-        // A row that cannot be read is rot: what follows from it would be wrong for ever.
-        std::fprintf(
-            stderr, "guerdon: a stored row cannot be read: %s\n", fetched.error().detail.c_str()
-        );
-        std::fflush(stderr);
-        _exit(70);
-    }
+    if (!fetched.has_error()) return true;
+    parts_.state.misses().clear();
+    note_unreadable(fetched.error());
+    return false;
+}
+
+void Writer::note_unreadable(const ledger::Error& why) {
+    parts_.metrics.unreadable_rows.add();
+    // The same rot is met again and again: a line each is enough.
+    if (unreadable_.size() >= kUnreadableLinesMax || !unreadable_.insert(why.detail).second) return;
+    std::fprintf(stderr, "guerdon: a stored row cannot be read: %s\n", why.detail.c_str());
+    std::fflush(stderr);
 }
 
 ledger::Result<std::string> Writer::find_entry(ledger::ProgramId program, ledger::Seq seq) const {
@@ -431,6 +441,14 @@ bool Writer::append_set(const Command& command, Outcome& outcome) {
     const std::size_t size = decision_.size();
     for (std::size_t i = 0; i < size; ++i) {
         ledger::Entry& entry = decision_.entry(i);
+        if (!can_seal(entry)) {
+            overlay_.reset();
+            outcome.status = Status::refused;
+            decision_.error = ledger::make_error(ErrorCode::internal, kUnreadableDetail);
+            outcome.error = decision_.error;
+            decision_.kind = Decision::Kind::refused;
+            return false;
+        }
         const auto legal = size == 1 ? parts_.state.check(entry) : overlay_.check(entry);
         if (legal.has_error()) return fail(legal.error());
         if (size > 1 && i + 1 < size)
@@ -469,6 +487,22 @@ const ledger::Entry* Writer::too_large_entry() {
         if (measured_.size() > kPlainMax) return &entry;
     }
     return nullptr;
+}
+
+bool Writer::can_seal(const ledger::Entry& entry) {
+    if (entry.personal.empty()) return true;
+    // A member that this set creates gets a key of its own, which nobody has to read.
+    const ledger::MemberId last = parts_.state.program(entry.program)->last_member;
+    if (entry.sealed_for > last.value || (entry.kind == EntryKind::member && entry.member > last))
+        return true;
+    const auto key = parts_.vault.key_for(entry.program, entry.sealed_for);
+    if (!key.has_error()) return true;
+    note_unreadable(ledger::make_error(
+        key.error().code,
+        "the key of program " + std::to_string(entry.program.value) + " member " +
+            std::to_string(entry.sealed_for) + ": " + key.error().detail
+    ));
+    return false;
 }
 
 void Writer::seal_entry(ledger::Entry& entry) {
@@ -534,7 +568,12 @@ void Writer::system_effects(const ledger::Entry& entry, const Command& command) 
     if (entry.kind != EntryKind::program_version) return;
     const ledger::ProgramVersionPart& version = entry.program_version;
     if (version.version == 1) parts_.vault.new_program(version.program, key_rows_);
-    rule_sets_.set(version.program, version.version, std::get<PutProgramCommand>(command).rule_set);
+    rule_sets_.set(
+        version.program,
+        version.version,
+        version.content_hash,
+        std::get<PutProgramCommand>(command).rule_set
+    );
 }
 
 void Writer::answer_known(ledger::ProgramId program, Outcome& outcome) {
@@ -542,8 +581,9 @@ void Writer::answer_known(ledger::ProgramId program, Outcome& outcome) {
     outcome.seq = seq;
     auto bytes = find_entry(program, seq);
     if (bytes.has_error()) {
+        note_unreadable(bytes.error());
         outcome.status = Status::refused;
-        outcome.error = bytes.error();
+        outcome.error = ledger::make_error(ErrorCode::internal, kUnreadableDetail);
         return;
     }
     auto kept = std::make_shared<const std::string>(std::move(*bytes));
@@ -630,9 +670,9 @@ void Writer::run_reads(std::vector<std::unique_ptr<Job>> reads) {
             read.as_of = program->last_seq;
         // Each round asks for all it can name, so even a hundred cold members take few of them.
         bool done = read.read(context);
-        for (int round = 0; round < kReadRoundsMax && !done; ++round) {
-            fetch_missing();
-            done = read.read(context);
+        for (int round = 0; round < kReadRoundsMax && !done && !read.unreadable; ++round) {
+            read.unreadable = !fetch_missing();
+            if (!read.unreadable) done = read.read(context);
         }
         read.unfinished = !done;
         parts_.state.misses().clear();

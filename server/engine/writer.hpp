@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -114,7 +115,11 @@ private:
     /// Applies the refunds that waited for the order that was just appended, in the same group.
     void net_waiting(const DecideContext& context, const ledger::Hash16& order);
     void count_waiting();
-    void fetch_missing();
+    /// False: a row cannot be read. It was noted, and whoever needs it cannot be served.
+    bool fetch_missing();
+    void note_unreadable(const ledger::Error& why);
+    /// Asked before an entry changes anything: afterwards a key that cannot be read is too late.
+    bool can_seal(const ledger::Entry& entry);
     ledger::Result<std::string> find_entry(ledger::ProgramId program, ledger::Seq seq) const;
     bool append_set(const Command& command, Outcome& outcome);
     void append_entry(ledger::Entry& entry, const ledger::BlindHashes* blind);
@@ -163,6 +168,8 @@ private:
     std::vector<ledger::State::LookAhead> ahead_;
     std::size_t looked_at_ = 0;
     std::size_t next_event_ = 0;
+
+    std::set<std::string> unreadable_;  ///< what was printed of rows that cannot be read
 
     // Checkpoint.
     const ledger::Timestamp checkpoint_period_;

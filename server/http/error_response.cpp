@@ -2,7 +2,11 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <string>
+
+#include "server/ops/log.hpp"
 
 namespace server::http {
 
@@ -14,6 +18,23 @@ using ledger::ErrorCode;
 bool detail_is_private(ErrorCode code) {
     const int status = http_status(code);
     return status == 500;
+}
+
+/// Those of the stores: a caller can do nothing with what tells them apart.
+bool is_of_storage(ErrorCode code) {
+    return code == ErrorCode::corrupt || code == ErrorCode::io_error ||
+           code == ErrorCode::newer_format;
+}
+
+/// One line a second: the same rot is met again and again.
+void log_storage_problem(const ledger::Error& error) {
+    static std::atomic<std::int64_t> last_second{-1};
+    const std::int64_t now = std::chrono::duration_cast<std::chrono::seconds>(
+                                 std::chrono::steady_clock::now().time_since_epoch()
+    )
+                                 .count();
+    if (last_second.exchange(now, std::memory_order_relaxed) == now) return;
+    ops::log_error("stored_row_unreadable", error);
 }
 
 void write_fields(JsonWriter& json, const std::vector<ledger::FieldError>& fields) {
@@ -151,13 +172,21 @@ std::uint64_t problem_count(ErrorCode code) {
     return problems_written[static_cast<std::size_t>(code)].load(std::memory_order_relaxed);
 }
 
+std::uint64_t storage_problems() {
+    return problem_count(ErrorCode::corrupt) + problem_count(ErrorCode::io_error) +
+           problem_count(ErrorCode::newer_format);
+}
+
 void write_problem(JsonWriter& json, const ledger::Error& error, const ProblemExtras& extras) {
     problems_written[static_cast<std::size_t>(error.code)].fetch_add(1, std::memory_order_relaxed);
+    const bool of_storage = is_of_storage(error.code);
+    if (of_storage) log_storage_problem(error);
+    const ErrorCode shown = of_storage ? ErrorCode::internal : error.code;
     json.begin_object()
         .field("type", "about:blank")
-        .field("title", title(error.code))
-        .field("status", http_status(error.code))
-        .field("code", ledger::name(error.code));
+        .field("title", title(shown))
+        .field("status", http_status(shown))
+        .field("code", ledger::name(shown));
     if (!error.detail.empty() && !detail_is_private(error.code)) json.field("detail", error.detail);
     if (!detail_is_private(error.code)) write_fields(json, error.fields);
     if (extras.seq) json.field("seq", *extras.seq);

@@ -28,6 +28,10 @@ struct ProblemExtras {
 /// batches. Any thread.
 [[nodiscard]] std::uint64_t problem_count(ledger::ErrorCode code);
 
+/// Those among them that say a stored row could not be read or a store failed; callers see
+/// `internal`.
+[[nodiscard]] std::uint64_t storage_problems();
+
 /// Writes the problem of RFC 9457 as one JSON object: type, title, status, code, detail, errors
 /// and the extras.
 void write_problem(JsonWriter& json, const ledger::Error& error, const ProblemExtras& extras = {});

@@ -52,6 +52,10 @@ public:
     [[nodiscard]] net::IoQueue* queue() const override { return respond.queue(); }
     void complete(std::unique_ptr<engine::Job> self) override {
         std::unique_ptr<HttpRead> owned(static_cast<HttpRead*>(self.release()));
+        if (unreadable) {
+            respond(error_response(ledger::make_error(ledger::ErrorCode::internal)));
+            return;
+        }
         if (unfinished) {
             respond(error_response(ledger::make_error(
                 ledger::ErrorCode::overloaded, "The read needs more rows than one read may fetch."

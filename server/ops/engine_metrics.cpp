@@ -67,6 +67,11 @@ void EngineMetrics::register_engine() {
     );
     counter("guerdon_decide_retries_total", "Decisions repeated after a fetch", engine.retries);
     counter("guerdon_poison_total", "Commands whose decision failed", engine.poison);
+    counter(
+        "guerdon_unreadable_rows_total",
+        "Stored rows that could not be read when they were needed",
+        engine.unreadable_rows
+    );
     counter("guerdon_rule_errors_total", "Rules that could not be evaluated", engine.rule_errors);
     counter("guerdon_checkpoints_total", "Checkpoints put into views/", engine.checkpoints);
     counter("guerdon_view_records_total", "Rows put into views/", engine.view_records);

@@ -297,6 +297,21 @@ TEST_CASE("engine: rot inside the write-ahead log is refused and left as it was"
     }
 }
 
+TEST_CASE("engine: versions with the same content are compiled once", "[engine]") {
+    EngineFolder folder;
+    start_shop(folder);
+    folder.put_program("shop", EngineFolder::kHeld);
+    folder.put_program("shop");
+    for (int starts = 0; starts < 2; ++starts) {
+        const auto program = folder.program("shop");
+        REQUIRE(program->rule_sets.size() == 3);
+        CHECK(program->rule_sets.at(1) != nullptr);
+        CHECK(program->rule_sets.at(1) == program->rule_sets.at(3));
+        CHECK(program->rule_sets.at(1) != program->rule_sets.at(2));
+        folder.restart();
+    }
+}
+
 TEST_CASE("engine: a log without its keyring is refused", "[engine]") {
     EngineFolder folder;
     start_shop(folder);
