@@ -16,4 +16,11 @@ namespace server {
     engine::Shard& shard, ledger::Disk& disk, const std::string& data_path
 );
 
+/// Makes a new key in any case, for an operator who lost the old one, and revokes those that starts
+/// made before. A crash in between leaves both usable. Answers the file's path. Errors: io_error,
+/// and why the shard refused.
+[[nodiscard]] ledger::Result<std::string> replace_admin_key(
+    engine::Shard& shard, ledger::Disk& disk, const std::string& data_path
+);
+
 }  // namespace server

@@ -18,6 +18,7 @@
 #include "server/engine/shard.hpp"
 #include "server/gate.hpp"
 #include "server/http/api.hpp"
+#include "server/http/error_response.hpp"
 #include "server/http/live_doorman.hpp"
 #include "server/live/live.hpp"
 #include "server/net/server.hpp"
@@ -217,7 +218,9 @@ ledger::Result<void> App::open_api() {
     shard_->start();
     projector_->start();
     live_->start();
-    auto admin_key = ensure_admin_key(*shard_, *hooks_.disk, config_.data);
+    if (config_.new_admin_key) ops::log(Severity::warning, "new_admin_key");
+    auto admin_key = config_.new_admin_key ? replace_admin_key(*shard_, *hooks_.disk, config_.data)
+                                           : ensure_admin_key(*shard_, *hooks_.disk, config_.data);
     if (admin_key.has_error()) return admin_key.error();
     if (!admin_key->empty()) fmt::print("the admin key is in {}\n", *admin_key);
     metrics_ = std::make_unique<ops::EngineMetrics>(
@@ -275,6 +278,13 @@ void App::tend() {
         "disk",
         "The disk is nearly full (--disk-free-bytes-min): writes are refused, reads go on."
     );
+    note(
+        shard_->metrics().unreadable_rows.get() > 0 || http::storage_problems() > 0,
+        "storage",
+        "A stored row cannot be read: what needs it is answered 500, all else goes on. The "
+        "server's "
+        "output names the file; stop the server and run guerdon verify."
+    );
     note(stats.sync_stalled, "sync", "The disk has not answered a sync for 5 seconds.");
 }
 
@@ -313,8 +323,8 @@ std::string explain_start_error(const ledger::Error& error, const std::string& d
             return fmt::format("{} is in use by another server: stop that one first", data);
         case ErrorCode::behind_witness:
             return fmt::format(
-                "acknowledged entries are missing: {}. Put the newest log/ back; if there is none, "
-                "start once with --accept-loss to go on without them",
+                "{}. Put the newest log/ back, with the witness beside it; if there is none, start "
+                "once with --accept-loss to go on with what is there",
                 error.detail
             );
         case ErrorCode::no_keyring:

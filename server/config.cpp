@@ -8,6 +8,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -291,6 +292,11 @@ const std::vector<Option>& options() {
          "false",
          "start although acknowledged entries are missing",
          [](Text t, Config& c) { return set_switch(t, c.accept_loss); }},
+        {"new-admin-key",
+         true,
+         "false",
+         "make a new admin.key and revoke the ones before it",
+         [](Text t, Config& c) { return set_switch(t, c.new_admin_key); }},
         {"log-level",
          false,
          "info",
@@ -346,8 +352,11 @@ ledger::Result<std::string> toml_text(const toml::node& node, const std::string&
 ledger::Result<void> read_toml(const std::string& path, Settings& settings) {
     std::ifstream file(path);
     std::ostringstream content;
-    content << file.rdbuf();
-    if (!file) {
+    std::error_code ignored;
+    // A folder opens like a file and then has nothing to read.
+    const bool folder = std::filesystem::is_directory(path, ignored);
+    if (!folder) content << file.rdbuf();
+    if (!file || folder) {
         return ledger::make_error(
             ErrorCode::io_error, "config file \"" + path + "\" cannot be read"
         );

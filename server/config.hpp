@@ -64,6 +64,8 @@ struct Config {
     bool accept_clock = false;
     /// Start although the log is behind its witness: acknowledged entries are lost.
     bool accept_loss = false;
+    /// Make a new admin key and revoke the ones that were made at a start.
+    bool new_admin_key = false;
     LogLevel log_level = LogLevel::info;
 
     [[nodiscard]] net::ServerOptions server_options() const;

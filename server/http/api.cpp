@@ -1,6 +1,7 @@
 #include "server/http/api.hpp"
 
 #include <array>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -56,6 +57,7 @@ enum class Route : std::size_t {
 };
 
 constexpr std::string_view kBatch = "application/cloudevents-batch+json";
+constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kNdjson = "application/x-ndjson";
 constexpr std::string_view kLivePath = "/live";
 
@@ -98,6 +100,27 @@ std::span<const std::string_view> query_names(Route route) {
         case Route::get_version: return kMinSeq;
         default: return {};
     }
+}
+
+bool takes_json(Route route) {
+    return route == Route::put_member || route == Route::post_adjustment ||
+           route == Route::put_program || route == Route::validate || route == Route::post_key;
+}
+
+/// What is given must fit: JSON where there is one form, and UTF-8 everywhere. Errors:
+/// unsupported_media_type.
+ledger::Result<void> check_content_type(Route route, const net::RequestHead& head) {
+    const auto refused = [](const char* why) {
+        return ledger::make_error(ErrorCode::unsupported_media_type, why);
+    };
+    if (!takes_json(route) && route != Route::post_events) return {};
+    const std::string_view type = head.media_type();
+    if (takes_json(route) && !type.empty() && !net::equals_ignoring_case(type, kJson))
+        return refused("Content-Type must be application/json.");
+    const std::string_view charset = head.charset();
+    if (!charset.empty() && !net::equals_ignoring_case(charset, "utf-8"))
+        return refused("The charset of a body must be utf-8.");
+    return {};
 }
 
 Router make_router() {
@@ -176,11 +199,13 @@ struct Api::Impl {
     void public_route(
         Route route, const net::Request& request, const PathParameters& path, net::Respond respond
     );
-    /// Who calls, and of which program. Errors in precedence order: rate_limited, unauthenticated,
-    /// program_not_found.
-    ledger::Result<Caller> admit(const engine::Registry& registry, const net::RequestHead& head);
-    /// Admits an onlooker and dispatches. Errors in precedence order: rate_limited, those of
-    /// admit_request, invalid_parameter.
+    /// Who calls; nullopt: nobody known, and `refusal` says so (unauthenticated, or rate_limited
+    /// after too many of those).
+    std::optional<Caller> admit(
+        const engine::Registry& registry, const net::RequestHead& head, net::Response& refusal
+    );
+    /// Admits an onlooker and dispatches. Errors in precedence order: those of admit_request
+    /// (rate_limited instead after too many), invalid_parameter.
     void look(
         Route route, const net::Request& request, const PathParameters& path, net::Respond respond
     );
@@ -193,43 +218,47 @@ struct Api::Impl {
 };
 
 namespace {
-ledger::Error too_many_failures() {
-    return ledger::make_error(
-        ErrorCode::rate_limited, "Too many requests with a wrong key came from this address."
+
+/// Seconds until another wrong key is looked at → the answer.
+net::Response too_many_failures(unsigned seconds) {
+    ProblemExtras extras;
+    extras.retry_after_s = seconds;
+    return error_response(
+        ledger::make_error(
+            ErrorCode::rate_limited, "Too many requests with a wrong key came from this address."
+        ),
+        extras
     );
 }
+
 }  // namespace
 
-ledger::Result<Caller> Api::Impl::admit(
-    const engine::Registry& registry, const net::RequestHead& head
+std::optional<Caller> Api::Impl::admit(
+    const engine::Registry& registry, const net::RequestHead& head, net::Response& refusal
 ) {
-    const ledger::Timestamp now = options.clock->monotonic();
-    if (failures.blocked(head.peer, now)) {
-        return too_many_failures();
-    }
-    auto caller = authenticate(registry, head);
-    if (caller.has_error()) failures.failed(head.peer, now);
-    return caller;
+    const auto caller = authenticate(registry, head);
+    if (!caller.has_error()) return *caller;
+    const auto wait = failures.failed(head.peer, options.clock->monotonic());
+    refusal = wait ? too_many_failures(*wait) : error_response(caller.error());
+    return std::nullopt;
 }
 
 void Api::Impl::look(
     Route route, const net::Request& request, const PathParameters& path, net::Respond respond
 ) {
     auto registry = services.shard.registry();
-    const ledger::Timestamp now = options.clock->monotonic();
     std::string origin = listed_origin(*registry, path[0], request);
-    if (failures.blocked(request.peer, now)) {
-        return with_cors(std::move(respond), std::move(origin))(error_response(too_many_failures())
-        );
-    }
     Admission admission = admit_request(*registry, path[0], request, services.now());
     if (const auto* refused = std::get_if<Refused>(&admission)) {
         const ledger::Error error = error_of(*refused);
+        std::optional<unsigned> wait;
         // A page cannot help it that its token expires.
         if (error.code == ErrorCode::unauthenticated && refused->why != Refusal::expired)
-            failures.failed(request.peer, now);
+            wait = failures.failed(request.peer, options.clock->monotonic());
         if (refused->why == Refusal::origin_refused) origin.clear();
-        return with_cors(std::move(respond), std::move(origin))(error_response(error));
+        return with_cors(
+            std::move(respond), std::move(origin)
+        )(wait ? too_many_failures(*wait) : error_response(error));
     }
     auto onlooker = std::make_unique<const Onlooker>(std::move(std::get<Onlooker>(admission)));
     Call call{
@@ -338,8 +367,9 @@ void Api::handle(const net::Request& request, net::Respond respond) {
     auto registry = impl_->services.shard.registry();
     if (route == Route::preflight)
         return respond(preflight_response(*registry, (*match).parameters[0], request));
-    auto caller = impl_->admit(*registry, request);
-    if (caller.has_error()) return respond(error_response(caller.error()));
+    net::Response refusal;
+    const auto caller = impl_->admit(*registry, request, refusal);
+    if (!caller) return respond(std::move(refusal));
     Call call{request, (*match).parameters, registry, nullptr, *caller, std::move(respond)};
     const bool makes_program = route == Route::put_program || route == Route::validate;
     if ((*match).parameters.count > 0) {
@@ -355,6 +385,8 @@ void Api::handle(const net::Request& request, net::Respond respond) {
     }
     if (auto known = check_query(request.query, query_names(route)); known.has_error())
         return call.refuse(known.error());
+    if (auto fits = check_content_type(route, request); fits.has_error())
+        return call.refuse(fits.error());
     impl_->dispatch(route, std::move(call));
 }
 
@@ -374,8 +406,12 @@ std::shared_ptr<net::BodyStream> Api::open_stream(
     const auto match = impl_->router.find(head.method, head.path);
     if (match.has_error()) return refuse(match.error());
     auto registry = impl_->services.shard.registry();
-    auto caller = impl_->admit(*registry, head);
-    if (caller.has_error()) return refuse(caller.error());
+    net::Response refusal;
+    const auto caller = impl_->admit(*registry, head, refusal);
+    if (!caller) {
+        respond(std::move(refusal));
+        return nullptr;
+    }
     const engine::ProgramInfo* program = registry->find((*match).parameters[0]);
     if (program == nullptr ||
         (caller->program != ledger::kSystemProgram && caller->program != program->id)) {
@@ -383,6 +419,8 @@ std::shared_ptr<net::BodyStream> Api::open_stream(
         );
     }
     if (auto known = check_query(head.query, {}); known.has_error()) return refuse(known.error());
+    if (auto fits = check_content_type(Route::post_events, head); fits.has_error())
+        return refuse(fits.error());
     if (!caller->may(Scope::events_write)) {
         return refuse(
             ledger::make_error(ErrorCode::missing_scope, "This key lacks the scope events:write.")

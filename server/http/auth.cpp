@@ -52,24 +52,18 @@ bool Caller::may(Scope scope) const {
     return (scopes & (bit(scope) | bit(Scope::admin))) != 0;
 }
 
-bool FailureLimiter::blocked(std::string_view peer, ledger::Timestamp monotonic) {
-    std::lock_guard lock(mutex_);
-    if (windows_.empty()) return false;
-    const auto it = windows_.find(std::string(peer));
-    if (it == windows_.end()) return false;
-    if (monotonic - it->second.begin > ledger::kMicrosPerMinute) {
-        windows_.erase(it);
-        return false;
-    }
-    return it->second.failures >= kFailuresMax;
-}
-
-void FailureLimiter::failed(std::string_view peer, ledger::Timestamp monotonic) {
+std::optional<unsigned> FailureLimiter::failed(std::string_view peer, ledger::Timestamp monotonic) {
     std::lock_guard lock(mutex_);
     if (windows_.size() > 10'000) windows_.clear();
     Window& window = windows_[std::string(peer)];
-    if (window.failures == 0) window.begin = monotonic;
-    ++window.failures;
+    const ledger::Timestamp age = monotonic - window.begin;
+    if (window.failures == 0 || age >= ledger::kMicrosPerMinute) window = {monotonic, 0};
+    if (window.failures < kFailuresMax) {
+        ++window.failures;
+        return std::nullopt;
+    }
+    const ledger::Timestamp rest = window.begin + ledger::kMicrosPerMinute - monotonic;
+    return static_cast<unsigned>((rest + ledger::kMicrosPerSecond - 1) / ledger::kMicrosPerSecond);
 }
 
 ledger::Result<std::string_view> bearer(const net::RequestHead& head) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -38,12 +39,15 @@ struct Caller {
     [[nodiscard]] bool may(Scope scope) const;
 };
 
-/// Refuses addresses that keep presenting wrong keys: at most `kFailuresMax` a minute. Any thread.
+/// Counts requests with a wrong key, at most `kFailuresMax` a minute and address. A right key is
+/// never asked about: others behind the same address must not lock it out. Any thread.
 class FailureLimiter {
 public:
     static constexpr unsigned kFailuresMax = 300;
-    [[nodiscard]] bool blocked(std::string_view peer, ledger::Timestamp monotonic);
-    void failed(std::string_view peer, ledger::Timestamp monotonic);
+    /// Notes a failure. After too many of them: the seconds until the next one is looked at again.
+    [[nodiscard]] std::optional<unsigned> failed(
+        std::string_view peer, ledger::Timestamp monotonic
+    );
 
 private:
     struct Window {

@@ -83,6 +83,29 @@ std::string_view RequestHead::media_type() const {
     return type;
 }
 
+std::string_view RequestHead::charset() const {
+    constexpr std::string_view kName = "charset=";
+    std::string_view rest = header("content-type");
+    for (;;) {
+        const std::size_t semicolon = rest.find(';');
+        if (semicolon == std::string_view::npos) return {};
+        rest.remove_prefix(semicolon + 1);
+        std::string_view parameter = rest.substr(0, rest.find(';'));
+        while (!parameter.empty() && (parameter.front() == ' ' || parameter.front() == '\t'))
+            parameter.remove_prefix(1);
+        while (!parameter.empty() && (parameter.back() == ' ' || parameter.back() == '\t'))
+            parameter.remove_suffix(1);
+        if (parameter.size() < kName.size() ||
+            !equals_ignoring_case(parameter.substr(0, kName.size()), kName)) {
+            continue;
+        }
+        parameter.remove_prefix(kName.size());
+        if (parameter.size() >= 2 && parameter.front() == '"' && parameter.back() == '"')
+            parameter = parameter.substr(1, parameter.size() - 2);
+        return parameter;
+    }
+}
+
 void Response::add_header(std::string_view name, std::string_view value) {
     const auto append_safely = [this](std::string_view text) {
         for (char c : text)

@@ -53,6 +53,8 @@ struct RequestHead {
     [[nodiscard]] std::string_view header(std::string_view name) const;
     /// The media type of Content-Type, without parameters; compare with `equals_ignoring_case`.
     [[nodiscard]] std::string_view media_type() const;
+    /// The parameter charset of Content-Type, without quotes; empty if absent.
+    [[nodiscard]] std::string_view charset() const;
 };
 
 struct Request : RequestHead {
@@ -194,7 +196,8 @@ public:
     /// The body is complete; the answer may go on afterwards.
     virtual void on_end() = 0;
     /// No more will come: the client went away (`malformed_http`), was too slow (`request_timeout`)
-    /// or sent too much (`body_too_large`). If no answer was begun, the session sends this code.
+    /// or sent too much (`body_too_large`). If no answer was begun, the session sends this code;
+    /// one that was begun is ended here, unless the client is gone, and then the connection.
     virtual void on_abort(ledger::ErrorCode reason) = 0;
     /// Lines taken and not yet answered. Asked after each `on_data` and each written part; from
     /// kLinesInFlightMax on, the socket is not read.

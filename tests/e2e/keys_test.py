@@ -69,9 +69,14 @@ class KeyTest(support.ServerTest):
         clamped = program.with_key(program.create_key("events:write")["key"])
         answer = clamped.paid(order("2", "1.00", time_=old))
         self.assertEqual(answer["awards"][0]["amount"], 2)
+        entry = program.get(f"/entries/{answer['seq']}").json
+        self.assertEqual(entry["occurred_at"], old)
+        self.assertLess(old, entry["evaluated_at"])
+        self.assertLess(entry["evaluated_at"], entry["recorded_at"])
         lifted = program.with_key(program.create_key("events:backfill")["key"])
         answer = lifted.paid(order("2", "1.00", time_=old))
         self.assertEqual(answer["awards"][0]["amount"], 1)
+        self.assertNotIn("evaluated_at", program.get(f"/entries/{answer['seq']}").json)
 
     def test_a_key_of_one_program_opens_no_other(self):
         other = self.server.program()
@@ -91,6 +96,18 @@ class KeyTest(support.ServerTest):
                 answer = self.server.client("").get(self.program.base + "/members/2",
                                                     headers=headers)
                 self.assert_problem(answer, 401, "unauthenticated")
+
+    def test_wrong_keys_of_others_do_not_lock_out_the_right_one(self):
+        with support.Server() as server:
+            program = server.program()
+            wrong = server.client("gk_wrong")
+            answers = [wrong.get(program.base) for _ in range(302)]
+            self.assertEqual(answers[299].status, 401)
+            self.assert_problem(answers[301], 429, "rate_limited")
+            self.assertGreater(int(answers[301].headers["Retry-After"]), 5)
+            self.assertLessEqual(int(answers[301].headers["Retry-After"]), 60)
+            program.paid(order("2", "1.00"))
+            self.assertEqual(program.balance("2"), 1)
 
     def test_bad_requests(self):
         def create(body):
@@ -116,6 +133,21 @@ class AdminKeyTest(support.ServerTest):
         before = self.server.admin_key
         self.server.restart()
         self.assertEqual(self.server.admin_key, before)
+
+    def test_a_new_one_when_the_old_one_is_lost(self):
+        with support.Server() as server:
+            program = server.program()
+            lost = server.admin_key
+            (server.data / "admin.key").unlink()
+            server.restart("--new-admin-key")
+            self.assertIn("new_admin_key", server.output)
+            self.assertEqual(stat.S_IMODE(os.stat(server.data / "admin.key").st_mode), 0o600)
+            self.assertNotEqual(server.admin_key, lost)
+            self.assertEqual(server.client().get(program.base).status, 200)
+            self.assertEqual(server.client(lost).get(program.base).status, 401)
+            server.restart()
+            self.assertEqual(server.client().get(program.base).status, 200)
+            self.assertEqual(server.client(lost).get(program.base).status, 401)
 
 
 class CommandTest(support.ServerTest):

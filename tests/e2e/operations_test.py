@@ -246,6 +246,14 @@ class CommandLineTest(support.unittest.TestCase):
         program = support.Program(server.client(), program.name)
         self.assertEqual(len(program.batch([order("2", "1.00") for _ in range(3)])), 3)
 
+    def test_a_folder_is_no_configuration(self):
+        folder = support.pathlib.Path(support.tempfile.mkdtemp(prefix="guerdon-e2e-"))
+        self.addCleanup(support.shutil.rmtree, folder, ignore_errors=True)
+        ended = support.run_guerdon("serve", "--data", folder / "data", "--config", folder,
+                                    "--listen", "127.0.0.1:0", limit_s=20)
+        self.assertEqual(ended.returncode, 2, ended.stderr)
+        self.assertIn(str(folder), ended.stderr)
+
     def test_usage(self):
         self.assertEqual(support.run_guerdon("--help").returncode, 0)
         self.assertEqual(support.run_guerdon("no-such-command").returncode, 2)
