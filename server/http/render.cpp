@@ -302,6 +302,9 @@ void write_entry(
     if (entry.seq.value != 0) json.field("seq", entry.seq.value);
     json.field("kind", ledger::name(entry.kind));
     json.time_field("recorded_at", entry.recorded_at).time_field("occurred_at", entry.occurred_at);
+    // The rules of another moment than the event's were asked: it came too late for its own.
+    if (entry.evaluated_at != entry.occurred_at)
+        json.time_field("evaluated_at", entry.evaluated_at);
     json.key("actor")
         .begin_object()
         .field("kind", actor_kind(entry.actor_kind))

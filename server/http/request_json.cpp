@@ -79,6 +79,10 @@ Result<element> parse(simdjson::dom::parser& parser, std::string_view json, std:
     return root;
 }
 
+bool has_control_characters(std::string_view text) {
+    return std::any_of(text.begin(), text.end(), [](char c) { return c >= 0 && c < ' '; });
+}
+
 /// Reads the fields of one object and remembers the first complaint.
 class FieldReader {
 public:
@@ -107,8 +111,7 @@ public:
             return {};
         }
         const bool line = bytes_max <= kEnvelopeMax;
-        if (line &&
-            std::any_of(read.begin(), read.end(), [](char c) { return c >= 0 && c < ' '; })) {
+        if (line && has_control_characters(read)) {
             fail(ErrorCode::invalid_event, field, "must not contain control characters");
             return {};
         }
@@ -440,9 +443,18 @@ void read_refund(FieldReader& fields, const Data& data, bool cancel, ledger::Ref
     refund.shipping = fields.money("/shipping_amount", data.shipping_amount, exponent);
     if (fields.failed()) return;
     refund.lines = read_lines(fields, data.lines, LineOf::refund, exponent);
-    // With lines the amount only repeats their sum; shipping alone touches no points.
-    if (!refund.has_amount && !data.lines && !data.shipping_amount)
-        fields.fail(ErrorCode::missing_field, "/amount", "is missing: give lines or an amount");
+    if (fields.failed()) return;
+    // Shipping alone touches no points. No lines are as good as none given.
+    if (!refund.has_amount && refund.lines.empty() && !data.shipping_amount)
+        return fields.fail(
+            ErrorCode::missing_field, "/amount", "is missing: give lines or an amount"
+        );
+    // With lines the amount only repeats their sum.
+    Points sum = 0;
+    for (const ledger::OrderLine& line : refund.lines)
+        sum += line.amount;
+    if (refund.has_amount && !refund.lines.empty() && refund.amount != sum)
+        fields.fail(ErrorCode::invalid_amount, "/amount", "is not the sum of the lines");
 }
 
 /// The CloudEvents attributes, wherever they came from.
@@ -697,6 +709,11 @@ Result<EventCommand> read_parsed_event(
                 ErrorCode::invalid_event, "/time", "is not an RFC 3339 time"
             );
         }
+        if (!has_four_digit_year(*time)) {
+            return ledger::field_error(
+                ErrorCode::too_large, "/time", "lies outside the years 0000 to 9999 in UTC"
+            );
+        }
         command.occurred_at = *time;
     }
     if (command.type != EventType::other) {
@@ -772,6 +789,11 @@ Result<EventCommand> read_binary_event(
                       ) -> std::optional<ledger::Error> {
         if (value.size() > kEnvelopeMax)
             return ledger::field_error(ErrorCode::too_large, pointer, "is too long");
+        if (has_control_characters(value)) {
+            return ledger::field_error(
+                ErrorCode::invalid_event, pointer, "must not contain control characters"
+            );
+        }
         to = arena.copy(value);
         return std::nullopt;
     };

@@ -118,6 +118,15 @@ std::string rfc3339(ledger::Timestamp time) {
     return out;
 }
 
+bool has_four_digit_year(ledger::Timestamp time) {
+    using namespace std::chrono;
+    const auto begin = [](int number) {
+        return sys_days(year(number) / January / 1).time_since_epoch().count() *
+               ledger::kMicrosPerDay;
+    };
+    return time >= begin(0) && time < begin(10'000);
+}
+
 std::optional<ledger::Timestamp> parse_rfc3339(std::string_view text) {
     using namespace std::chrono;
     Reader reader(text);

@@ -16,4 +16,7 @@ void append_rfc3339(std::string& out, ledger::Timestamp time);
 /// leap second counts as the second after it. Empty if it is not one.
 [[nodiscard]] std::optional<ledger::Timestamp> parse_rfc3339(std::string_view text);
 
+/// False: an offset took the time out of the years that append_rfc3339 can write.
+[[nodiscard]] bool has_four_digit_year(ledger::Timestamp time);
+
 }  // namespace server::http

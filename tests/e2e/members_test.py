@@ -49,6 +49,29 @@ class MemberTest(support.ServerTest):
                 self.program.paid(order(name, "3.00"))
                 self.assertEqual(self.program.wallet(name)["available"], 3)
 
+    def test_ids_have_no_control_characters(self):
+        for name in ("a\x00b", "a\nb", "\x1f"):
+            with self.subTest(name):
+                answer = self.program.put_member(name, {"name": "Anna"})
+                self.assert_problem(answer, 400, "invalid_parameter")
+
+    def test_another_content_type(self):
+        for method, path, body in (
+                ("PUT", "/members/2", {"name": "Anna"}),
+                ("POST", "/members/2/adjustments",
+                 {"currency": "points", "amount": 1, "reason_code": "x"}),
+                ("POST", "/keys", {"kind": "secret", "scopes": ["events:write"]}),
+                ("PUT", "", support.MINIMAL),
+                ("POST", "/validate", support.MINIMAL)):
+            for content_type in ("text/plain", "application/json; charset=latin1"):
+                with self.subTest(f"{method} {path} {content_type}"):
+                    answer = self.program.request(method, path, body, content_type=content_type,
+                                                  headers={"Idempotency-Key": unique("k")})
+                    self.assert_problem(answer, 415, "unsupported_media_type")
+        answer = self.program.put_member("2", {"name": "A"},
+                                         content_type='application/json; charset="UTF-8"')
+        self.assertEqual(answer.status, 201, answer)
+
     def test_many_with_one_email_are_all_found_also_when_cold(self):
         email = unique("shared") + "@example.com"
         names = {str(number) for number in range(1, 81)}
@@ -160,6 +183,16 @@ class StatementTest(support.ServerTest):
         self.assertIn(rows[0]["available"], (30, 60))  # several may share the instant
         rows = support.rows_of(self.program.balances("2", at="2020-01-01T00:00:00Z"), "balances")
         self.assertEqual(sum(row["available"] for row in rows), 0)
+
+    def test_past_balances_of_one_currency(self):
+        seq = self.program.paid(order("2", "10.00"))["seq"]
+        for moment in ({"seq": seq}, {"at": support.rfc3339(60)}):
+            with self.subTest(moment):
+                rows = support.rows_of(
+                    self.program.balances("2", currency="points", **moment), "balances")
+                self.assertEqual([row["currency"] for row in rows], ["points"])
+                answer = self.program.balances("2", currency="pebbles", **moment)
+                self.assert_problem(answer, 400, "invalid_parameter")
 
     def test_a_seq_that_does_not_exist_yet(self):
         seq = self.program.paid(order("2", "1.00"))["seq"]

@@ -130,6 +130,18 @@ class RefundTest(support.ServerTest):
         self.post(paid)
         self.assert_problem(self.program.post(refund(paid)), 422, "missing_field")
 
+    def test_an_amount_beside_lines_is_their_sum(self):
+        paid = order("2", "10.00", "20.00")
+        self.post(paid)
+        answer = self.program.post(refund(paid, {1: "1.00", 2: "2.00"}, amount="5.00"))
+        self.assert_problem(answer, 422, "invalid_amount", "/data/amount")
+        self.assert_problem(self.program.post(refund(paid, {})), 422, "missing_field")
+        self.assertEqual(self.program.balance("2"), 30)
+        self.post(refund(paid, {1: "1.00", 2: "2.00"}, amount="3.00"))
+        self.assertEqual(self.program.balance("2"), 27)
+        self.post(refund(paid, {}, amount="7.00"))
+        self.assertEqual(self.program.balance("2"), 20)
+
     def test_points_already_spent_become_debt_and_debt_is_repaid(self):
         paid = order("2", "100.00")
         self.post(paid)

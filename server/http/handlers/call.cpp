@@ -150,6 +150,11 @@ ledger::Result<ledger::Hash16> member_hash(
             ErrorCode::invalid_parameter, "member", "must have 1 to 255 bytes"
         );
     }
+    if (std::any_of(member.begin(), member.end(), [](char c) { return c >= 0 && c < ' '; })) {
+        return ledger::field_error(
+            ErrorCode::invalid_parameter, "member", "must not contain control characters"
+        );
+    }
     return ledger::blind_hash(*program.hmac, ledger::BlindKind::external_id, member);
 }
 

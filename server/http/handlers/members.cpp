@@ -307,12 +307,13 @@ void get_past_balances(
     Services& services,
     Call& call,
     const ledger::Hash16& hash,
+    std::optional<std::uint16_t> wanted,
     std::optional<std::uint64_t> seq,
     std::optional<ledger::Timestamp> at
 ) {
     auto history = std::make_shared<HistoryRead>();
     auto job = history_job(services, call, hash, history);
-    job->render = [history, seq, at, member = call.path[1]](HttpRead& read) {
+    job->render = [history, wanted, seq, at, member = call.path[1]](HttpRead& read) {
         if (!history->found) return error_response(no_member());
         const ledger::RowReader reader = history->reader();
         const ledger::Statement statement(history->history, reader);
@@ -320,6 +321,7 @@ void get_past_balances(
         JsonWriter json(response.body);
         json.begin_object().field("member", member).key("balances").begin_array();
         for (const ledger::Wallet& wallet : history->history.member.wallets) {
+            if (wanted && wallet.currency != *wanted) continue;
             const auto balance = seq ? statement.balance_at_seq(wallet.currency, ledger::Seq{*seq})
                                      : statement.balance_at_time(wallet.currency, *at);
             if (balance.has_error()) return error_response(balance.error());
@@ -358,24 +360,24 @@ void get_balances(Services& services, Call call) {
             ledger::field_error(ErrorCode::invalid_parameter, "at", "cannot stand beside seq")
         );
     }
+    auto currency = currency_parameter(*call.program, call.request.query);
+    if (currency.has_error()) return call.refuse(currency.error());
     if (*seq_text) {
         const auto seq = number_parameter(
             call.request.query, "seq", 0, static_cast<std::uint64_t>(ledger::kWireMax), 0
         );
         if (seq.has_error()) return call.refuse(seq.error());
-        return get_past_balances(services, call, *hash, *seq, std::nullopt);
+        return get_past_balances(services, call, *hash, *currency, *seq, std::nullopt);
     }
     if (*at) {
         const auto time = parse_rfc3339(**at);
-        if (!time) {
+        if (!time || !has_four_digit_year(*time)) {
             return call.refuse(
                 ledger::field_error(ErrorCode::invalid_parameter, "at", "is not an RFC 3339 time")
             );
         }
-        return get_past_balances(services, call, *hash, std::nullopt, *time);
+        return get_past_balances(services, call, *hash, *currency, std::nullopt, *time);
     }
-    auto currency = currency_parameter(*call.program, call.request.query);
-    if (currency.has_error()) return call.refuse(currency.error());
     auto job = make_read(call);
     auto seen = std::make_shared<Seen>();
     job->look = [seen, hash = *hash](HttpRead& read, const engine::ReadContext& context) {
