@@ -238,9 +238,14 @@ public:
             refuse(ErrorCode::request_timeout);
             step();
         } else if (state_ == State::streaming && !body_done_ && !writing_) {
+            // Given up before, and still its handler has not ended the answer.
+            if (outlet_ && !body_stream_) return close();
             abort_body(ErrorCode::request_timeout);
-            if (outlet_) return close();
-            refuse(ErrorCode::request_timeout);
+            if (outlet_) {
+                arm(shared_->limits.write_timeout);
+            } else {
+                refuse(ErrorCode::request_timeout);
+            }
             step();
         } else {
             close();
@@ -868,11 +873,14 @@ private:
 
     bool abort_stream(ErrorCode reason) {
         abort_body(reason);
-        if (outlet_) {
+        if (!outlet_) return refuse(reason);
+        if (reason == ErrorCode::malformed_http) {
             close();
             return false;
         }
-        return refuse(reason);
+        // The handler ends the answer that was begun, and then the connection is closed.
+        arm(shared_->limits.write_timeout);
+        return true;
     }
 
     void abort_body(ErrorCode reason) {

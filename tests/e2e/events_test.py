@@ -244,6 +244,18 @@ class MalformedEventTest(support.ServerTest):
         self.assert_problem(self.program.post(order("2", "5.00") | {"id": "a\nb"}), 400,
                             "invalid_event", "/id")
 
+    def test_binary_ids_without_control_characters(self):
+        headers = {"ce-specversion": "1.0", "ce-id": "a%0Ab", "ce-type": "order.paid",
+                   "ce-source": "//maison/prestashop"}
+        answer = self.program.request("POST", "/events", order("2")["data"], headers=headers)
+        self.assert_problem(answer, 400, "invalid_event", "/id")
+
+    def test_times_that_no_calendar_of_ours_can_write(self):
+        for time_ in ("0000-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
+            with self.subTest(time_):
+                answer = self.program.post(order("2") | {"time": time_})
+                self.assert_problem(answer, 422, "too_large", "/time")
+
     def test_not_a_cloudevent(self):
         for missing in ("specversion", "id", "source", "type"):
             with self.subTest(missing):
@@ -325,8 +337,11 @@ class MalformedEventTest(support.ServerTest):
         self.assert_problem(self.program.post(sent), 422, "too_large", "/data/lines")
 
     def test_unsupported_media_type(self):
-        answer = self.program.post(json.dumps(order("2")), "text/plain")
-        self.assert_problem(answer, 415, "unsupported_media_type")
+        for content_type in ("text/plain", support.CLOUDEVENT + "; charset=latin1",
+                             support.BATCH + "; charset=utf-16", NDJSON + "; charset=latin1"):
+            with self.subTest(content_type):
+                answer = self.program.post(json.dumps(order("2")), content_type)
+                self.assert_problem(answer, 415, "unsupported_media_type")
 
 
 class BatchTest(support.ServerTest):
@@ -437,6 +452,42 @@ class NdjsonTest(support.ServerTest):
         self.assertEqual(json.loads(answer.readline())["status"], "applied")
         connection.send(b"0\r\n\r\n")
         self.assertEqual(answer.readline(), b"")
+
+    def last_line_of(self, server, program, send):
+        """Begins a chunked body with one event, lets `send` go on, and reads the whole answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        self.addCleanup(connection.close)
+        connection.putrequest("POST", program.base + "/events")
+        connection.putheader("Authorization", "Bearer " + server.admin_key)
+        connection.putheader("Content-Type", NDJSON)
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        first = (json.dumps(order("2", "10.00")) + "\n").encode()
+        connection.send(f"{len(first):x}\r\n".encode() + first + b"\r\n")
+        send(connection)
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 200)
+        rows = [json.loads(row) for row in answer.read().splitlines()]
+        self.assertEqual([row["status"] for row in rows], ["applied", "rejected"])
+        self.assertEqual(rows[1]["line"], 2)
+        return rows[1]["problem"]["code"]
+
+    def test_a_body_that_grows_too_large_is_said_in_the_last_line(self):
+        chunk = b"x" * 100_000
+
+        def send(connection):
+            try:
+                for _ in range(90):
+                    connection.send(f"{len(chunk):x}\r\n".encode() + chunk + b"\r\n")
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # refused while it was sent
+
+        self.assertEqual(self.last_line_of(self.server, self.program, send), "body_too_large")
+
+    def test_a_body_that_stalls_is_said_in_the_last_line(self):
+        with support.Server("--body-timeout", "500ms") as server:
+            code = self.last_line_of(server, server.program(), lambda connection: None)
+            self.assertEqual(code, "request_timeout")
 
 
 if __name__ == "__main__":

@@ -204,6 +204,10 @@ void LineStream::on_end() {
 
 void LineStream::on_abort(ledger::ErrorCode reason) {
     aborted = static_cast<int>(reason);
+    if (reason == ledger::ErrorCode::malformed_http) return;
+    const std::lock_guard lock(mutex_);
+    writer_.write("given up\n");
+    writer_.finish();
 }
 
 void LineStream::release(std::size_t count) {

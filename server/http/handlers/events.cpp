@@ -349,7 +349,25 @@ public:
         finish_if_done();
     }
 
-    void on_abort(ledger::ErrorCode) override { writer_ = {}; }
+    /// A client that sent too much or stopped sending is told in the last line; one that is gone
+    /// is not.
+    void on_abort(ledger::ErrorCode reason) override {
+        if (reason == ErrorCode::malformed_http) {
+            writer_ = {};
+            return;
+        }
+        rest_.clear();
+        ++line_number_;
+        add_line().slot.error = ledger::make_error(
+            reason,
+            reason == ErrorCode::body_too_large
+                ? "The body is too large: this line and what follows was not read."
+                : "The body stopped arriving: this line and what follows was not read."
+        );
+        flush();
+        ended_ = true;
+        finish_if_done();
+    }
 
     [[nodiscard]] std::size_t lines_in_flight() const override { return in_flight_; }
 
@@ -388,15 +406,8 @@ private:
         ++line_number_;
         if (!rest_.empty() && rest_.back() == '\r') rest_.pop_back();
         if (rest_.empty()) return;
-        if (!job_) {
-            job_ = std::make_unique<StreamWrite>();
-            job_->stream = shared_from_this();
-            job_->program = program_.id;
-            job_->actor = {ledger::ActorKind::key, caller_.key_id};
-            job_->lane = engine::Lane::bulk;
-        }
-        Line line;
-        line.number = line_number_;
+        Line& line = add_line();
+        job_->bytes += rest_.size();
         if (rest_.size() > services_.options.body_bytes_max) {
             line.slot.error =
                 ledger::make_error(ErrorCode::body_too_large, "The line is too large.");
@@ -416,8 +427,21 @@ private:
             }
         }
         rest_.clear();
+    }
+
+    /// The line of line_number_, in the job that is being filled.
+    Line& add_line() {
+        if (!job_) {
+            job_ = std::make_unique<StreamWrite>();
+            job_->stream = shared_from_this();
+            job_->program = program_.id;
+            job_->actor = {ledger::ActorKind::key, caller_.key_id};
+            job_->lane = engine::Lane::bulk;
+        }
         ++in_flight_;
-        job_->lines.push_back(std::move(line));
+        Line& line = job_->lines.emplace_back();
+        line.number = line_number_;
+        return line;
     }
 
     void flush() {
