@@ -223,18 +223,25 @@ private:
         ++member.version;
         member.last = entry_.seq;
         bool moved = false;
+        settled_.clear();
         const bool spilled = touches_spilled(entry_, member);
         for (const LotGrant& grant : entry_.lots) {
             if (grant.member == id) add_lot(member, grant);
         }
         for (const Activation& activation : entry_.activations) {
             if (activation.member != id) continue;
-            change_lot(member, activation.lot).activates_at = 0;
+            Lot& lot = change_lot(member, activation.lot);
+            lot.activates_at = 0;
+            Settled& settled = settled_in(lot.currency);
+            settled.pending -= activation.amount;
+            settled.available += activation.amount;
             moved = true;
         }
         for (const Allocation& allocation : entry_.allocations) {
             if (allocation.member != id) continue;
-            change_lot(member, allocation.lot).remaining -= allocation.amount;
+            Lot& lot = change_lot(member, allocation.lot);
+            lot.remaining -= allocation.amount;
+            note_settled(lot, allocation);
             moved = true;
         }
         if (spilled) refresh_spilled(member);
@@ -245,6 +252,37 @@ private:
         if (member.lots.size() >= 2 * kChunk) spill_lots(member);
         if (member.statement_lines - member.statement_spilled >= 2 * kChunk) spill_lines(member);
         rows_.member_changed(entry_.program, member);
+    }
+
+    /// What fell due of one wallet before the entry's own doing: changes of its amounts.
+    struct Settled {
+        std::uint16_t currency = 0;
+        Points available = 0, pending = 0, debt = 0;
+        bool expired = false;
+    };
+
+    Settled& settled_in(std::uint16_t currency) {
+        for (Settled& candidate : settled_) {
+            if (candidate.currency == currency) return candidate;
+        }
+        return settled_.emplace_back(Settled{currency, 0, 0, 0, false});
+    }
+
+    /// Old lots expire, and those that became active repay a debt, because their time came.
+    void note_settled(const Lot& lot, const Allocation& allocation) {
+        if (lot.source == entry_.seq) return;
+        const auto activated = [&](const Activation& activation) {
+            return activation.member == allocation.member && activation.lot == lot.no;
+        };
+        const bool expired = allocation.purpose == Purpose::expire;
+        const bool repaid =
+            allocation.purpose == Purpose::repay &&
+            std::any_of(entry_.activations.begin(), entry_.activations.end(), activated);
+        if (!expired && !repaid) return;
+        Settled& settled = settled_in(lot.currency);
+        (lot.active() ? settled.available : settled.pending) -= allocation.amount;
+        if (repaid) settled.debt -= allocation.amount;
+        settled.expired |= expired;
     }
 
     void add_lot(Member& member, const LotGrant& grant) {
@@ -307,14 +345,53 @@ private:
                            wallet->debt != after.debt ||
                            wallet->lifetime_earned != after.lifetime_earned;
         if (!moved) return;
-        const Points before = wallet->available + wallet->pending + wallet->held - wallet->debt;
+        Points before = wallet->available + wallet->pending + wallet->held - wallet->debt;
+        bool has_own_line = true;
+        for (const Settled& settled : settled_) {
+            if (settled.currency != after.currency || !acts_by_itself()) continue;
+            Balance between = after;
+            between.available = wallet->available + settled.available;
+            between.pending = wallet->pending + settled.pending;
+            between.held = wallet->held;
+            between.debt = wallet->debt + settled.debt;
+            between.lifetime_earned = wallet->lifetime_earned;
+            const Points balance =
+                between.available + between.pending + between.held - between.debt;
+            add_settled_line(member, between, balance - before, settled.expired);
+            before = balance;
+            has_own_line = between.available != after.available ||
+                           between.pending != after.pending || between.held != after.held ||
+                           between.debt != after.debt ||
+                           between.lifetime_earned != after.lifetime_earned;
+        }
         wallet->available = after.available;
         wallet->pending = after.pending;
         wallet->held = after.held;
         wallet->debt = after.debt;
         wallet->lifetime_earned = after.lifetime_earned;
         const Points balance = after.available + after.pending + after.held - after.debt;
-        add_line(member, after, balance - before);
+        if (has_own_line) add_line(member, after, balance - before);
+    }
+
+    /// False: the entry is about what fell due, or was refused, and moved nothing else.
+    [[nodiscard]] bool acts_by_itself() const {
+        return entry_.kind != EntryKind::activate && entry_.kind != EntryKind::expire &&
+               entry_.kind != EntryKind::rejected;
+    }
+
+    /// What fell due is no part of what the event or the command did: it gets a line of its own,
+    /// before theirs.
+    void add_settled_line(Member& member, const Balance& after, Points delta, bool expired) {
+        StatementLine line;
+        line.seq = entry_.seq;
+        line.recorded_at = entry_.recorded_at;
+        line.occurred_at = entry_.recorded_at;
+        line.kind = expired ? EntryKind::expire : EntryKind::activate;
+        line.currency = after.currency;
+        line.delta = delta;
+        line.after = after;
+        pack_line(line, member.statement_tail);
+        ++member.statement_lines;
     }
 
     void add_line(Member& member, const Balance& after, Points delta) {
@@ -409,6 +486,7 @@ private:
     RowWriter& rows_;
     const Entry& entry_;
     const BlindHashes* blind_;
+    boost::container::small_vector<Settled, 2> settled_;  ///< of the member being touched
 };
 
 }  // namespace

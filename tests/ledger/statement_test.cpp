@@ -129,6 +129,47 @@ TEST_CASE("statement: what a refused command settled reads as an expiry", "[ledg
     REQUIRE(page->lines[0].line.delta == -10);
 }
 
+TEST_CASE("statement: what an order settled has a line of its own", "[ledger]") {
+    TestLedger ledger;
+    const MemberId member = ledger.new_member();
+    ledger.earn(member, 100, 0, ledger.now() + 1);
+    ledger.earn(member, 30, ledger.now() + 1);
+    ledger.pass(1);
+    ledger.earn(member, 10);
+    const MemberHistory history = ledger.history(member);
+    const RowReader reader = ledger.reader();
+    const Statement statement(history, reader);
+    const Result<StatementPage> page = statement.page(std::nullopt, 2);
+    REQUIRE(page);
+    const StatementLine& own = page->lines[0].line;
+    const StatementLine& due = page->lines[1].line;
+    REQUIRE(own.seq == due.seq);
+    REQUIRE(own.kind == EntryKind::event);
+    REQUIRE(own.delta == 10);
+    REQUIRE(own.after.available == 40);
+    REQUIRE(due.kind == EntryKind::expire);
+    REQUIRE(due.delta == -100);
+    REQUIRE(due.after.available == 30);
+    REQUIRE(due.after.pending == 0);
+    REQUIRE(due.after.lifetime_earned == 130);
+    REQUIRE(statement.balance_at_seq(0, own.seq)->available == 40);
+}
+
+TEST_CASE("statement: what is settled alone has one line", "[ledger]") {
+    TestLedger ledger;
+    const MemberId member = ledger.new_member();
+    ledger.earn(member, 100, 0, ledger.now() + 1);
+    ledger.pass(1);
+    ledger.settle(member);
+    const MemberHistory history = ledger.history(member);
+    const RowReader reader = ledger.reader();
+    const Result<StatementPage> page = Statement(history, reader).page(std::nullopt, 10);
+    REQUIRE(page);
+    REQUIRE(page->lines.size() == 2);
+    REQUIRE(page->lines[0].line.kind == EntryKind::expire);
+    REQUIRE(page->lines[0].line.delta == -100);
+}
+
 TEST_CASE("statement: a missing chunk is corrupt", "[ledger]") {
     TestLedger ledger;
     const MemberId member = earn_lines(ledger, 40);
