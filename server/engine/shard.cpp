@@ -149,7 +149,8 @@ ledger::Result<void> ShardImpl::open() {
         if (keyring.error().code != ErrorCode::corrupt) return keyring.error();
         return ledger::make_error(
             ErrorCode::no_keyring,
-            keyring.error().detail + ": restore " + folder + "/keyring from its backup"
+            "the keyring is damaged (" + keyring.error().detail + "): restore " + folder +
+                "/keyring from its backup"
         );
     }
     vault_ = std::make_unique<ledger::KeyVault>(
