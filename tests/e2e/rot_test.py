@@ -24,32 +24,37 @@ class RotTest(support.unittest.TestCase):
         self.server.restart()
         self.assertEqual(self.server.stop(), 0)
 
-    def rot(self, folder, where):
-        """One bit of the largest file of rows, at a fraction of its length."""
-        path = max((self.server.data / folder).glob("*.sst"), key=lambda file: file.stat().st_size)
-        content = bytearray(path.read_bytes())
-        content[int(len(content) * where)] ^= 1
-        path.write_bytes(content)
-        return path.name
+    def rot(self, folder):
+        """One bit in the middle of each file of rows that has several blocks; their names."""
+        paths = [path for path in (self.server.data / folder).glob("*.sst")
+                 if path.stat().st_size > 16_384]
+        for path in paths:
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 1
+            path.write_bytes(content)
+        return [path.name for path in paths]
 
     def start(self):
-        self.server.start()
+        # No checkpoint meanwhile: a compaction that meets the rot ends the process, as it should.
+        self.server.start("--checkpoint-interval", "1h")
         self.program = support.Program(self.server.client(), self.program.name)
 
-    def assert_noted(self, file):
+    def assert_noted(self, files):
         """In the output, in the metrics and on /readyz; the server goes on."""
-        self.assertIn(file, self.server.output)
+        self.assertTrue(any(file in self.server.output for file in files), self.server.output)
         text = self.server.client("").get("/metrics").text
         self.assertRegex(text, r"(?m)^guerdon_unreadable_rows_total [1-9]")
         support.wait_until(lambda: not self.server.is_ready(), "the condition")
         ready = self.server.client("").get("/readyz")
         self.assertEqual([item["condition"] for item in ready.json["conditions"]], ["storage"])
-        self.assertEqual(self.program.post(order("new", "1.00")).json["status"], "applied")
-        self.assertEqual(self.program.balance("new"), 1)
-        self.assertEqual(self.server.stop(), 0)
+        # What is new may be looked for where the rot is, but not every time.
+        fresh = [order(support.unique("new"), "1.00") for _ in range(20)]
+        applied = [sent for sent in fresh if self.program.post(sent).status == 200]
+        self.assertTrue(applied)
+        self.assertEqual(self.program.balance(applied[0]["data"]["customer"]["id"]), 1)
 
     def test_in_the_log(self):
-        file = self.rot("log", 1 / 3)
+        files = self.rot("log")
         self.start()
         statuses = {}
         for seq in range(1, EVENTS, 25):
@@ -60,16 +65,22 @@ class RotTest(support.unittest.TestCase):
         self.assertGreater(len(statuses[200]), len(statuses.get(500, [])))
         self.assertTrue(statuses.get(500), "no entry lies where the rot is")
         self.assertRegex(self.server.output, rf"program \d+ seq {statuses[500][0]}: ")
-        self.assert_noted(file)
+        self.assert_noted(files)
+        self.assertEqual(self.server.stop(), 0)
 
     def test_in_the_views(self):
-        file = self.rot("views", 1 / 2)
+        files = self.rot("views")
         self.start()
-        answers = [self.program.post(sent) for sent in self.orders[:600]]
-        codes = {(answer.status, answer.code) for answer in answers}
-        self.assertEqual(codes, {(200, None), (500, "internal")})
+        answers = set()
+        for sent in self.orders:
+            answer = self.program.post(sent)
+            answers.add((answer.status, answer.code))
+            if len(answers) > 1:
+                break
+        self.assertEqual(answers, {(200, None), (500, "internal")})
         self.assertTrue(re.search(r"views/ can be deleted", self.server.output))
-        self.assert_noted(file)
+        self.assert_noted(files)
+        self.server.kill()
         support.shutil.rmtree(self.server.data / "views")
         self.start()
         self.assertEqual({self.program.post(sent).json["status"] for sent in self.orders[:600]},
