@@ -50,7 +50,8 @@ public:
               ViewFamily::due,
               ViewFamily::seqidx,
               ViewFamily::waiting,
-              ViewFamily::orphan}) {
+              ViewFamily::orphan,
+              ViewFamily::ctr}) {
             Result<void> failed;
             Result<void> scanned =
                 rows_.scan(family, [&](std::string_view key, std::string_view value) {

@@ -76,6 +76,7 @@ void Entry::clear() {
     lots.clear();
     allocations.clear();
     postings.clear();
+    counters.clear();
     links.clear();
     balances_after.clear();
     sealed = {};

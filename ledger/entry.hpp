@@ -126,6 +126,13 @@ struct Posting {
     Points amount = 0;
 };
 
+/// How a counter of the program changed.
+struct CounterChange {
+    std::uint16_t counter = 0;  ///< its number: its position in the program document
+    std::string_view slot;      ///< whose and when: ledger/counter_slot.hpp
+    std::int64_t delta = 0;     ///< not 0
+};
+
 struct Link {
     LinkKind kind = LinkKind::original;
     Seq seq;
@@ -281,6 +288,7 @@ struct Entry {
     boost::container::small_vector<LotGrant, 2> lots;
     boost::container::small_vector<Allocation, 4> allocations;
     boost::container::small_vector<Posting, 4> postings;
+    boost::container::small_vector<CounterChange, 1> counters;
     boost::container::small_vector<Link, 2> links;
     boost::container::small_vector<Balance, 2> balances_after;
     std::string_view sealed;  ///< nonce and box; filled by the sealing step after decide

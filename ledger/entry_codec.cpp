@@ -90,6 +90,8 @@ std::size_t bound(const Entry& entry) {
     size += entry.lots.size() * (wire::kFrameMax + 6 * wire::kNumberMax);
     size += entry.allocations.size() * (wire::kFrameMax + 4 * wire::kNumberMax);
     size += entry.postings.size() * (wire::kFrameMax + 4 * wire::kNumberMax);
+    for (const CounterChange& change : entry.counters)
+        size += wire::kFrameMax + wire::bound(change.slot) + 2 * wire::kNumberMax;
     size += entry.links.size() * (wire::kFrameMax + 2 * wire::kNumberMax);
     size += entry.balances_after.size() * (wire::kFrameMax + 7 * wire::kNumberMax);
     if (entry.has_event) size += bound(entry.event);
@@ -165,6 +167,13 @@ void write_effects(Writer& out, const Entry& entry) {
             );
             out.number<3>(std::uint32_t{posting.currency});
             out.zigzag<4>(posting.amount);
+        });
+    }
+    for (const CounterChange& change : entry.counters) {
+        out.nested<19>([&] {
+            out.number<1>(std::uint32_t{change.counter});
+            out.text<2>(change.slot);
+            out.zigzag<3>(change.delta);
         });
     }
     for (const Link& link : entry.links) {
@@ -458,6 +467,19 @@ Allocation read_allocation(pbf_reader in, MemberId member) {
     }
     if (allocation.purpose == Purpose{}) throw Malformed("an allocation without purpose");
     return allocation;
+}
+
+CounterChange read_counter(pbf_reader in) {
+    CounterChange change;
+    while (in.next()) {
+        switch (in.tag_and_type()) {
+            case number_field(1): change.counter = read_number<std::uint16_t>(in); break;
+            case text_field(2): change.slot = read_text(in); break;
+            case number_field(3): change.delta = in.get_sint64(); break;
+            default: in.skip();
+        }
+    }
+    return change;
 }
 
 Posting read_posting(pbf_reader in, MemberId entry_member) {
@@ -848,6 +870,7 @@ void read_entry(pbf_reader in, OwnedEntry& owned) {
             case text_field(18):
                 entry.postings.push_back(read_posting(in.get_message(), entry.member));
                 break;
+            case text_field(19): entry.counters.push_back(read_counter(in.get_message())); break;
             case text_field(20): entry.links.push_back(read_link(in.get_message())); break;
             case text_field(21):
                 entry.balances_after.push_back(read_balance(in.get_message(), entry.member));

@@ -94,6 +94,12 @@ struct Overlay::Impl final : RowWriter {
         orphans[{program, seq}] = orphan;
     }
     void drop_orphan(ProgramId program, Seq seq) override { orphans[{program, seq}].reset(); }
+    CounterValue& change_counter(ProgramId program, std::uint16_t counter, std::string_view slot)
+        override {
+        const auto [at, made] = counters.try_emplace({program, counter, std::string(slot)});
+        if (made) at->second.count = base.counter(program, counter, slot).value;
+        return at->second;
+    }
     void claim(ProgramId program, const Hash16& hash, Seq seq) override {
         seen.emplace(std::pair(program, hash), seq);
     }
@@ -124,6 +130,7 @@ struct Overlay::Impl final : RowWriter {
     std::map<std::pair<ProgramId, Seq>, OrderState> orders;
     std::map<std::pair<ProgramId, Hash16>, std::optional<WaitingRefunds>> waiting;
     std::map<std::pair<ProgramId, Seq>, std::optional<Orphan>> orphans;
+    std::map<std::tuple<ProgramId, std::uint16_t, std::string>, CounterValue> counters;
     std::map<std::pair<ProgramId, Hash16>, Seq> seen;
     std::map<std::pair<ProgramId, Hash16>, MemberId> external_ids;
     std::map<MemberAt, ProfileHashes> profiles;
@@ -183,6 +190,14 @@ Lookup<Orphan> Overlay::orphan(ProgramId program, Seq seq) const {
     return {Presence::found, &*at->second};
 }
 
+ValueLookup<std::int64_t> Overlay::counter(
+    ProgramId program, std::uint16_t counter, std::string_view slot
+) const {
+    const auto at = impl_->counters.find({program, counter, std::string(slot)});
+    if (at != impl_->counters.end()) return {Presence::found, at->second.count};
+    return impl_->base.counter(program, counter, slot);
+}
+
 ValueLookup<Seq> Overlay::seen(ProgramId program, const Hash16& hash) const {
     const auto at = impl_->seen.find({program, hash});
     if (at != impl_->seen.end()) return {Presence::found, at->second};
@@ -230,6 +245,7 @@ void Overlay::reset() {
     impl_->orders.clear();
     impl_->waiting.clear();
     impl_->orphans.clear();
+    impl_->counters.clear();
     impl_->seen.clear();
     impl_->external_ids.clear();
     impl_->profiles.clear();

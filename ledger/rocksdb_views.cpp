@@ -76,6 +76,7 @@ Shape shape(ViewFamily family) {
         case ViewFamily::seqidx:
         case ViewFamily::tree:
             return {.ascending = true, .compressible = family == ViewFamily::seqidx};
+        case ViewFamily::ctr: return {.point_reads = true, .compressible = true};
         case ViewFamily::count_: break;
     }
     return {};

@@ -4,6 +4,9 @@
 #include <array>
 #include <cstring>
 
+#include "ledger/big_endian.hpp"
+#include "ledger/counter_slot.hpp"
+
 namespace ledger {
 namespace {
 
@@ -322,6 +325,14 @@ std::string contact_row_prefix(ProgramId program, BlindKind kind, std::uint64_t 
     return key;
 }
 
+std::string counter_row_key(ProgramId program, std::uint16_t counter, std::string_view slot) {
+    std::string key(6, '\0');
+    store_big_endian(key.data(), program.value);
+    store_big_endian(key.data() + 4, counter);
+    key.append(slot);
+    return key;
+}
+
 std::string seq_index_row_key(ProgramId program, Seq first) {
     return order_row_key(program, first);
 }
@@ -378,6 +389,13 @@ std::optional<DueKey> parse_due_key(std::string_view key) {
         parsed.member = MemberId{who};
     }
     return parsed;
+}
+
+std::optional<CounterKey> parse_counter_key(std::string_view key) {
+    constexpr std::size_t kSlotAt = 6;
+    if (key.size() < kSlotAt || !parse_counter_slot(key.substr(kSlotAt))) return std::nullopt;
+    return CounterKey{
+        ProgramId{big<std::uint32_t>(key, 0)}, big<std::uint16_t>(key, 4), key.substr(kSlotAt)};
 }
 
 std::optional<BlindKey> parse_blind_key(std::string_view key) {
@@ -682,6 +700,17 @@ Result<void> decode_row(std::string_view key, std::string_view value, Orphan& ro
     });
 }
 
+void encode_row(const CounterValue& row, std::string& out) {
+    Writer writer(out);
+    writer.signed_number(row.count);
+}
+
+Result<void> decode_row(std::string_view key, std::string_view value, CounterValue& row) {
+    if (!parse_counter_key(key)) return malformed("key of ctr");
+    row = CounterValue{};
+    return decode(value, "ctr", [&row](Reader& reader) { row.count = reader.signed_number(); });
+}
+
 void encode_row(const ProfileHashes& row, std::string& out) {
     out.clear();
     out.push_back(kRowVersion);
@@ -796,6 +825,7 @@ Result<void> check_row(ViewFamily family, std::string_view key, std::string_view
         case ViewFamily::stmt: return check_statement_chunk(key, value);
         case ViewFamily::keys: return check_as<Seq>(key, value);
         case ViewFamily::rev: return check_as<OrderState>(key, value);
+        case ViewFamily::ctr: return check_as<CounterValue>(key, value);
         case ViewFamily::due: return check_empty(parse_due_key(key).has_value(), value);
         case ViewFamily::blind: return check_blind(key, value);
         case ViewFamily::seqidx: return check_as<SeqIndex>(key, value);

@@ -46,6 +46,9 @@ inline constexpr char kRowVersion = 1;
 /// All members with that e-mail or phone: scan `blind` with this prefix, parse_contact_key each
 /// key.
 [[nodiscard]] std::string contact_row_prefix(ProgramId program, BlindKind kind, std::uint64_t hash);
+[[nodiscard]] std::string counter_row_key(
+    ProgramId program, std::uint16_t counter, std::string_view slot
+);
 [[nodiscard]] std::string seq_index_row_key(ProgramId program, Seq first);
 /// The first 8 bytes of a hash as ProfileHashes keeps them (never 0).
 [[nodiscard]] std::uint64_t short_hash(const Hash16& hash);
@@ -73,6 +76,11 @@ struct DueKey {
     MemberId member;  ///< none: a parked refund is due
     Seq parked;
 };
+struct CounterKey {
+    ProgramId program;
+    std::uint16_t counter = 0;
+    std::string_view slot;  ///< points into the key
+};
 struct BlindKey {
     BlindKind kind = BlindKind::external_id;
     ProgramId program;
@@ -87,6 +95,7 @@ struct BlindKey {
 [[nodiscard]] std::optional<SeenRowKey> parse_seen_key(std::string_view key);  ///< keys, waiting
 [[nodiscard]] std::optional<SeqKey> parse_seq_key(std::string_view key);  ///< rev, seqidx, orphan
 [[nodiscard]] std::optional<DueKey> parse_due_key(std::string_view key);
+[[nodiscard]] std::optional<CounterKey> parse_counter_key(std::string_view key);
 [[nodiscard]] std::optional<BlindKey> parse_blind_key(std::string_view key);
 
 // Values. encode_* replaces `out`.
@@ -104,6 +113,7 @@ void encode_row(const LotChunk& row, std::string& out);
 void encode_row(const OrderState& row, std::string& out);
 void encode_row(const WaitingRefunds& row, std::string& out);
 void encode_row(const Orphan& row, std::string& out);
+void encode_row(const CounterValue& row, std::string& out);
 void encode_row(const ProfileHashes& row, std::string& out);
 void encode_row(Seq seen, std::string& out);
 void encode_row(MemberId member, std::string& out);
@@ -119,6 +129,9 @@ void encode_empty_row(std::string& out);
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, ApiKey& row);
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, Member& row);
 [[nodiscard]] Result<void> decode_row(std::string_view key, std::string_view value, LotChunk& row);
+[[nodiscard]] Result<void> decode_row(
+    std::string_view key, std::string_view value, CounterValue& row
+);
 [[nodiscard]] Result<void> decode_row(
     std::string_view key, std::string_view value, OrderState& row
 );

@@ -140,6 +140,11 @@ struct Orphan {
     Seq facts;  ///< the entry that has its facts: the `parked` one, or the `orphaned` one itself
 };
 
+/// What one counter has counted in one slot.
+struct CounterValue {
+    std::int64_t count = 0;
+};
+
 /// One program. Small and always in RAM.
 struct Program {
     ProgramId id;

@@ -133,6 +133,21 @@ struct OrphanTraits {
     }
 };
 
+struct CounterTraits {
+    using Key = CounterRowKey;
+    using Row = CounterValue;
+    static std::size_t heap_bytes(const Row&) { return 0; }
+    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
+        save_row(
+            clock,
+            ViewFamily::ctr,
+            counter_row_key(ProgramId{slot.key.program}, slot.key.counter, slot.key.slot),
+            slot.present,
+            slot.row
+        );
+    }
+};
+
 struct ExternalIdTraits {
     using Key = HashKey;
     using Row = MemberId;
@@ -444,6 +459,10 @@ struct State::Impl final : RowWriter {
         orphans.erase({program.value, 0, seq.value});
         side[current].orphans[{program.value, seq.value}] = true;
     }
+    CounterValue& change_counter(ProgramId program, std::uint16_t counter, std::string_view slot)
+        override {
+        return counters.change({program.value, counter, std::string(slot)}).row;
+    }
     void claim(ProgramId program, const Hash16& hash, Seq seq) override {
         const HashKey key{program.value, hash};
         seen[current].claim(key, seq.value);
@@ -604,6 +623,7 @@ struct State::Impl final : RowWriter {
         visit(orders);
         visit(waiting);
         visit(orphans);
+        visit(counters);
         visit(external_ids);
         visit(profiles);
     }
@@ -616,19 +636,20 @@ struct State::Impl final : RowWriter {
 
     [[nodiscard]] std::size_t memory_bytes() const {
         return members.memory_bytes() + chunks.memory_bytes() + orders.memory_bytes() +
-               waiting.memory_bytes() + orphans.memory_bytes() + external_ids.memory_bytes() +
-               profiles.memory_bytes() + entries.memory_bytes() + seen[0].memory_bytes() +
-               seen[1].memory_bytes() + side[0].bytes + side[1].bytes;
+               counters.memory_bytes() + waiting.memory_bytes() + orphans.memory_bytes() +
+               external_ids.memory_bytes() + profiles.memory_bytes() + entries.memory_bytes() +
+               seen[0].memory_bytes() + seen[1].memory_bytes() + side[0].bytes + side[1].bytes;
     }
 
     bool evict_one() {
-        switch (evict_turn++ % 7) {
+        switch (evict_turn++ % 8) {
             case 0: return members.evict_one();
             case 1: return chunks.evict_one();
             case 2: return orders.evict_one();
             case 3: return external_ids.evict_one();
             case 4: return waiting.evict_one();
             case 5: return orphans.evict_one();
+            case 6: return counters.evict_one();
             default: return profiles.evict_one();
         }
     }
@@ -642,6 +663,7 @@ struct State::Impl final : RowWriter {
     RowTable<OrderTraits> orders{clock};
     RowTable<WaitingTraits> waiting{clock};
     RowTable<OrphanTraits> orphans{clock};
+    RowTable<CounterTraits> counters{clock};
     RowTable<ExternalIdTraits> external_ids{clock};
     RowTable<ProfileTraits> profiles{clock};
     std::map<std::string, ProgramId, std::less<>> names;
@@ -692,6 +714,18 @@ Lookup<LotChunk> State::lot_chunk(ProgramId program, MemberId id, std::uint32_t 
     return impl_->lookup(impl_->chunks, {program.value, chunk, id.value}, ViewFamily::lot, [&] {
         return chunk_row_key(program, id, chunk);
     });
+}
+
+ValueLookup<std::int64_t> State::counter(
+    ProgramId program, std::uint16_t counter, std::string_view slot
+) const {
+    const auto found = impl_->lookup(
+        impl_->counters,
+        {program.value, counter, std::string(slot)},
+        ViewFamily::ctr,
+        [&] { return counter_row_key(program, counter, slot); }
+    );
+    return {found.presence, found.found() ? found.row->count : 0};
 }
 
 Lookup<OrderState> State::order_state(ProgramId program, Seq order) const {
@@ -812,6 +846,16 @@ Result<void> State::insert(const RowRef& row, std::optional<std::string_view> va
             const std::optional<SeqKey> key = parse_seq_key(row.key);
             if (!key) return bad_key(row.family);
             return impl_->put(impl_->orphans, {key->program.value, 0, key->seq.value}, row, value);
+        }
+        case ViewFamily::ctr: {
+            const std::optional<CounterKey> key = parse_counter_key(row.key);
+            if (!key) return bad_key(row.family);
+            return impl_->put(
+                impl_->counters,
+                {key->program.value, key->counter, std::string(key->slot)},
+                row,
+                value
+            );
         }
         case ViewFamily::api_key: {
             const std::optional<std::uint64_t> id = parse_api_key_key(row.key);

@@ -44,6 +44,9 @@ public:
     Lookup<OrderState> order_state(ProgramId program, Seq order) const override;
     Lookup<WaitingRefunds> waiting(ProgramId program, const Hash16& order) const override;
     Lookup<Orphan> orphan(ProgramId program, Seq seq) const override;
+    ValueLookup<std::int64_t> counter(
+        ProgramId program, std::uint16_t counter, std::string_view slot
+    ) const override;
     ValueLookup<Seq> seen(ProgramId program, const Hash16& hash) const override;
     ValueLookup<MemberId> member_by_external_id(ProgramId program, const Hash16& hash)
         const override;

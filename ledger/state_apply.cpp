@@ -86,6 +86,9 @@ public:
         if (ends_waiting(entry_)) unpark();
         if (entry_.kind == EntryKind::orphaned) orphan();
         if (attaches(entry_)) attach();
+        for (const CounterChange& change : entry_.counters) {
+            rows_.change_counter(entry_.program, change.counter, change.slot).count += change.delta;
+        }
         for (std::size_t i = 0; i < entry_.balances_after.size(); ++i) {
             if (first_of_member(entry_, i)) touch_member(entry_.balances_after[i].member);
         }
@@ -508,6 +511,8 @@ bool entry_prepared(const View& view, const Entry& entry) {
             complete &= !view.lot_chunk(entry.program, id, n).missing();
         }
     }
+    for (const CounterChange& change : entry.counters)
+        complete &= !view.counter(entry.program, change.counter, change.slot).missing();
     if (is_refund(entry)) {
         const Seq order = linked(entry, LinkKind::original);
         complete &= !view.order_state(entry.program, order).missing();

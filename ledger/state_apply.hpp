@@ -43,6 +43,10 @@ public:
     virtual void put_parked_due(ProgramId program, Timestamp when, Seq parked, bool erase) = 0;
     virtual void add_orphan(ProgramId program, Seq seq, const Orphan& orphan) = 0;
     virtual void drop_orphan(ProgramId program, Seq seq) = 0;
+    /// Made at 0 if it does not exist.
+    virtual CounterValue& change_counter(
+        ProgramId program, std::uint16_t counter, std::string_view slot
+    ) = 0;
     virtual void claim(ProgramId program, const Hash16& hash, Seq seq) = 0;
     virtual void put_external_id(ProgramId program, const Hash16& hash, MemberId member) = 0;
     virtual ProfileHashes& change_profile(ProgramId program, MemberId member) = 0;

@@ -2,6 +2,7 @@
 #include <optional>
 #include <string>
 
+#include "ledger/counter_slot.hpp"
 #include "ledger/state_apply.hpp"
 
 namespace ledger {
@@ -39,6 +40,7 @@ public:
         if (Result<void> r = kind_rules(); !r) return r;
         if (Result<void> r = waiting_rules(); !r) return r;
         if (Result<void> r = postings(); !r) return r;
+        if (Result<void> r = counters(); !r) return r;
         if (Result<void> r = grants(); !r) return r;
         if (Result<void> r = activations(); !r) return r;
         if (Result<void> r = allocations(); !r) return r;
@@ -94,6 +96,22 @@ private:
             }
             default: return {};
         }
+    }
+
+    Result<void> counters() {
+        for (std::size_t i = 0; i < entry_.counters.size(); ++i) {
+            const CounterChange& change = entry_.counters[i];
+            if (change.delta == 0 || !parse_counter_slot(change.slot)) return wrong("counter");
+            for (std::size_t j = 0; j < i; ++j) {
+                const CounterChange& other = entry_.counters[j];
+                if (other.counter == change.counter && other.slot == change.slot)
+                    return wrong("a counter changes twice");
+            }
+            const ValueLookup<std::int64_t> now =
+                view_.counter(entry_.program, change.counter, change.slot);
+            if (!checked_add(now.value, change.delta)) return wrong("counter overflow");
+        }
+        return {};
     }
 
     Result<void> version_rules() {

@@ -50,6 +50,19 @@ struct HashKey {
     }
 };
 
+struct CounterRowKey {
+    std::uint32_t program = 0;
+    std::uint16_t counter = 0;
+    std::string slot;
+    friend bool operator==(const CounterRowKey&, const CounterRowKey&) = default;
+    [[nodiscard]] std::uint64_t hash() const {
+        return mixed(
+            std::hash<std::string>{}(slot) ^ (std::uint64_t{program} << 40) ^
+            (std::uint64_t{counter} << 20)
+        );
+    }
+};
+
 /// A hash map in 256 parts: growing moves one small part, never the whole.
 template <typename Key, typename Value>
 class PartedMap {

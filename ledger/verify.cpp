@@ -79,6 +79,12 @@ std::string describe_key(ViewFamily family, std::string_view key) {
             if (const auto at = parse_seq_key(key))
                 return fmt::format("program {} seq {}", at->program.value, at->seq.value);
             break;
+        case ViewFamily::ctr:
+            if (const auto at = parse_counter_key(key))
+                return fmt::format(
+                    "program {} counter {} slot {}", at->program.value, at->counter, hex(at->slot)
+                );
+            break;
         case ViewFamily::due:
             if (const auto at = parse_due_key(key); at && !at->parked.none())
                 return fmt::format(

@@ -81,6 +81,10 @@ public:
         const = 0;
     /// A refund without an order, by its `orphaned` entry.
     [[nodiscard]] virtual Lookup<Orphan> orphan(ProgramId program, Seq seq) const = 0;
+    /// What a counter has counted in a slot (ledger/counter_slot.hpp); absent: nothing yet.
+    [[nodiscard]] virtual ValueLookup<std::int64_t> counter(
+        ProgramId program, std::uint16_t counter, std::string_view slot
+    ) const = 0;
     /// The entry that claimed an idempotency or natural key. It may be an `alias`: its own request
     /// hash answers for the key, its link `original` names the entry that answers for the fact.
     [[nodiscard]] virtual ValueLookup<Seq> seen(ProgramId program, const Hash16& hash) const = 0;

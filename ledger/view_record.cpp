@@ -20,6 +20,7 @@ std::string_view name(ViewFamily family) {
         case ViewFamily::tree: return "tree";
         case ViewFamily::waiting: return "waiting";
         case ViewFamily::orphan: return "orphan";
+        case ViewFamily::ctr: return "ctr";
         case ViewFamily::count_: break;
     }
     return "unknown";

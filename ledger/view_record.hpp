@@ -30,6 +30,7 @@ enum class ViewFamily : std::uint8_t {
            ///< 16, …)
     waiting,  ///< program u32 · order's natural hash 16 → WaitingRefunds
     orphan,   ///< program u32 · `orphaned` entry seq u64 → Orphan
+    ctr,      ///< program u32 · counter u16 · slot → count (zigzag varint)
     count_    ///< number of families
 };
 [[nodiscard]] std::string_view name(ViewFamily family);

@@ -28,6 +28,9 @@ struct CompiledAward {
 /// One rule, ready to run.
 struct CompiledRule {
     std::string name;  ///< "campaign/rule"
+    std::optional<Cap> cap;
+    std::size_t cap_cell = 0;  ///< index into RuleSet::cells(), if there is a cap
+    std::string campaign;
     Stage stage = Stage::base;
     std::int32_t priority = 0;
     CompiledExpression condition;

@@ -31,8 +31,17 @@ struct DocumentAward {
     std::optional<DurationSpec> expires;
 };
 
+/// The points of a rule end where a counter reaches `max`.
+struct Cap {
+    std::uint16_t counter = 0;
+    std::int64_t max = 0;
+    bool drop = false;  ///< of a counter of points: all or nothing instead of what is left
+};
+
 struct DocumentRule {
     std::string name;  ///< "campaign/rule"
+    std::string campaign;
+    std::optional<Cap> cap;
     Stage stage = Stage::base;
     std::int32_t priority = 0;
     DocumentExpression condition;
@@ -46,6 +55,9 @@ struct Document {
     std::vector<DocumentRule> rules;  ///< as written
     std::vector<Board> boards;
     ledger::Timestamp park_for = kParkForDefault;
+    std::vector<Counter> counters;
+    std::vector<std::string> sum_pointers;  ///< by counter
+    std::vector<std::string> campaigns;
     std::string canonical;
 };
 

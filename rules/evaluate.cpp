@@ -10,6 +10,7 @@
 #include "rules/money.hpp"
 #include "rules/order_slots.hpp"
 #include "rules/spread.hpp"
+#include "rules/window.hpp"
 
 namespace rules {
 namespace {
@@ -42,13 +43,15 @@ Value channel(const OrderFacts& order) {
 }  // namespace
 
 struct Scratch::State {
-    std::array<Value, kSlots> slots;
+    std::vector<Value> slots = std::vector<Value>(kSlots);
     std::vector<Value> line_fields;
     std::vector<Value> lines;
     std::vector<Points> amounts;
     std::vector<Points> weights;
     std::vector<Points> shares;
     std::vector<Outcome> outcomes;
+    std::vector<std::int64_t> given;    ///< points of this event by cell, for the caps
+    std::vector<std::int64_t> counted;  ///< the answer of rules::counted
     cel::Arena arena;
     Calendar calendar;
 };
@@ -66,9 +69,11 @@ public:
         const OrderEvent& event,
         Points net,
         std::span<const Points> amounts,
-        Scratch& scratch
+        Scratch& scratch,
+        bool capped = true
     )
-        : rule_set_(rule_set),
+        : capped_(capped),
+          rule_set_(rule_set),
           event_(event),
           net_(net),
           amounts_(amounts),
@@ -90,6 +95,25 @@ public:
             run_rule(rule);
         point_to_shares();
         return state_.outcomes;
+    }
+
+    static std::span<const std::int64_t> count_nothing(const RuleSet& rule_set, Scratch& scratch) {
+        std::vector<std::int64_t>& none = scratch.state_->counted;
+        none.assign(rule_set.cells().size(), 0);
+        return none;
+    }
+
+    std::span<const std::int64_t> count() {
+        fill_slots();
+        const auto cells = rule_set_.cells();
+        state_.counted.assign(cells.size(), 0);
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            const Counter& counter = rule_set_.counters()[cells[i].counter];
+            if (counter.kind == CounterKind::count) state_.counted[i] = 1;
+            if (counter.kind == CounterKind::sum)
+                state_.counted[i] = sum_of(rule_set_.sums()[cells[i].counter]);
+        }
+        return state_.counted;
     }
 
     std::span<const Outcome> refund_all() {
@@ -131,6 +155,23 @@ private:
             fill(OrderSlot::event_time, timestamp(event_.occurred_at));
         if (is_read(OrderSlot::now)) fill(OrderSlot::now, timestamp(event_.now));
         if (is_read(OrderSlot::order_lines)) fill_lines();
+        fill_counters();
+    }
+
+    void fill_counters() {
+        const auto counters = rule_set_.counters();
+        if (counters.empty()) return;
+        state_.slots.resize(std::max(state_.slots.size(), kSlots + counters.size()));
+        const auto cells = rule_set_.cells();
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            if (cells[i].campaign.empty())
+                state_.slots[kSlots + cells[i].counter] = Value::integer(count_before(i));
+        }
+        state_.given.assign(cells.size(), 0);
+    }
+
+    [[nodiscard]] std::int64_t count_before(std::size_t cell) const {
+        return cell < event_.counts.size() ? event_.counts[cell] : 0;
     }
 
     void fill_lines() {
@@ -173,6 +214,38 @@ private:
         return cel::evaluate(*source.expression, state_.slots, fuel, state_.arena);
     }
 
+    [[nodiscard]] std::int64_t sum_of(const CompiledExpression& source) {
+        const cel::Evaluation sum = compute(source);
+        const bool usable = sum.ok() && sum.value.is(cel::Kind::int_) && sum.value.as_int() > 0 &&
+                            ledger::fits_wire(sum.value.as_int());
+        return usable ? sum.value.as_int() : 0;
+    }
+
+    /// What the rule's cap leaves of `points`.
+    Points within_cap(const CompiledRule& rule, const CompiledAward& award, Points points) {
+        if (!rule.cap || !capped_) return points;
+        const Counter& counter = rule_set_.counters()[rule.cap->counter];
+        const std::int64_t before = count_before(rule.cap_cell);
+        if (counter.kind != CounterKind::points) return before < rule.cap->max ? points : 0;
+        if (counter.currency != award.currency) return points;
+        const std::int64_t left =
+            std::max<std::int64_t>(0, rule.cap->max - before - state_.given[rule.cap_cell]);
+        if (points <= left) return points;
+        return rule.cap->drop ? 0 : left;
+    }
+
+    /// Later rules of this event see what earlier ones gave.
+    void note_given(const CompiledRule& rule, const CompiledAward& award, Points points) {
+        const auto cells = rule_set_.cells();
+        for (std::size_t i = 0; i < cells.size(); ++i) {
+            const Counter& counter = rule_set_.counters()[cells[i].counter];
+            const bool counts = counter.kind == CounterKind::points &&
+                                counter.currency == award.currency &&
+                                (cells[i].campaign.empty() || cells[i].campaign == rule.campaign);
+            if (counts) state_.given[i] += points;
+        }
+    }
+
     void run_rule(const CompiledRule& rule) {
         const cel::Evaluation condition = compute(rule.condition);
         if (!condition.ok() || !condition.value.is(cel::Kind::bool_)) {
@@ -198,7 +271,14 @@ private:
         } else if (points.value.as_int() == 0) {
             outcome.code = RuleCode::zero;
         } else {
-            grant(award, points.value.as_int(), outcome);
+            outcome.uncapped = points.value.as_int();
+            const Points kept = within_cap(rule, award, outcome.uncapped);
+            if (kept == 0) {
+                outcome.code = RuleCode::capped;
+            } else {
+                note_given(rule, award, kept);
+                grant(award, kept, outcome);
+            }
         }
     }
 
@@ -259,6 +339,7 @@ private:
         }
     }
 
+    const bool capped_;
     const RuleSet& rule_set_;
     const OrderEvent& event_;
     Points net_;
@@ -280,9 +361,40 @@ std::span<const Outcome> reevaluate(
     Scratch& scratch
 ) {
     INVARIANT(remaining.size() == line_count(event.order));
-    Evaluation evaluation(rule_set, event, order_net(event.order, remaining), remaining, scratch);
+    // What the caps left stands; a refund only lowers it.
+    Evaluation evaluation(
+        rule_set, event, order_net(event.order, remaining), remaining, scratch, false
+    );
     const bool nothing = std::ranges::all_of(remaining, [](Points amount) { return amount == 0; });
     return nothing ? evaluation.refund_all() : evaluation.run();
+}
+
+std::span<const std::int64_t> counted(
+    const RuleSet& rule_set,
+    const OrderEvent& event,
+    std::span<const Points> remaining,
+    Scratch& scratch
+) {
+    const bool nothing = std::ranges::all_of(remaining, [](Points amount) { return amount == 0; });
+    // An order that was worth nothing from the beginning counts all the same.
+    const bool was_nothing = event.order.net == 0;
+    if (nothing && !was_nothing) {
+        return Evaluation::count_nothing(rule_set, scratch);
+    }
+    return Evaluation(rule_set, event, order_net(event.order, remaining), remaining, scratch)
+        .count();
+}
+
+CountingPlace counting_place(
+    const RuleSet& rule_set, const Counter& counter, const OrderEvent& event
+) {
+    CountingPlace place;
+    place.period = period_at(counter.window, rule_set.zone(), event.now);
+    if (counter.field == "event.source") place.field = event.source;
+    if (counter.field == "event.subject") place.field = event.subject;
+    if (counter.field == "order.channel") place.field = event.order.channel;
+    if (counter.field == "order.currency") place.field = event.order.currency;
+    return place;
 }
 
 }  // namespace rules

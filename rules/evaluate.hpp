@@ -18,11 +18,12 @@ using ledger::RuleCode;
 /// one outcome; else it has one per effect.
 struct Outcome {
     std::string_view rule;                  ///< "campaign/rule"; lives in the RuleSet
-    RuleCode code = RuleCode::not_matched;  ///< awarded, not_matched, error, zero; from reevaluate
-                                            ///< also refunded
+    RuleCode code = RuleCode::not_matched;  ///< awarded, not_matched, error, zero, capped; from
+                                            ///< reevaluate also refunded, never capped
     std::uint32_t effect = 0;               ///< position among the rule's effects
     std::uint16_t currency = 0;             ///< index into RuleSet::currencies()
     Points points = 0;                      ///< > 0 if awarded, else 0
+    Points uncapped = 0;      ///< what the expression said; more than `points` if a cap took some
     std::string_view reason;  ///< of the effect; empty if the condition was false or failed; lives
                               ///< in the RuleSet
     /// If awarded: the points by line of the order (line_count of them), for explanations only.
@@ -64,6 +65,26 @@ private:
     const OrderEvent& event,
     std::span<const Points> remaining,
     Scratch& scratch
+);
+
+/// What the event adds to each of RuleSet::cells(), by position, for what is left of the order:
+/// counters that count or sum; those of points are 0, for they follow what was posted. An order of
+/// which nothing is left counts nothing; a sum that fails or is negative adds nothing. Valid until
+/// the scratch is used again.
+[[nodiscard]] std::span<const std::int64_t> counted(
+    const RuleSet& rule_set,
+    const OrderEvent& event,
+    std::span<const Points> remaining,
+    Scratch& scratch
+);
+
+/// Where an event counts.
+struct CountingPlace {
+    std::int32_t period = 0;  ///< ledger::CounterSlot::period
+    std::string_view field;   ///< the field's value; empty if it is absent
+};
+[[nodiscard]] CountingPlace counting_place(
+    const RuleSet& rule_set, const Counter& counter, const OrderEvent& event
 );
 
 }  // namespace rules

@@ -48,6 +48,8 @@ struct OrderEvent {
     std::string_view subject;   ///< `event.subject`; empty: absent
     Timestamp occurred_at = 0;  ///< `event.time`; holds and expiries count from here
     Timestamp now = 0;          ///< `now`: the event's time inside the late window
+    /// What RuleSet::cells() had counted before the event, by position; empty: nothing.
+    std::span<const std::int64_t> counts = {};
 };
 
 /// The number of lines that amounts are kept for: at least one (`_order`).

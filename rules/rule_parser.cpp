@@ -34,6 +34,7 @@ constexpr std::size_t kEffectsMax = 8;
 constexpr std::size_t kBoardsMax = 32;
 constexpr std::int64_t kScaleMax = 9;
 constexpr std::int64_t kPriorityMax = 1'000'000;
+constexpr std::int64_t kCapMax = 1'000'000'000'000;
 // The parser's own bound only keeps the stack safe; kDocumentDepthMax is checked on the tree.
 constexpr std::size_t kParserDepthMax = 1'024;
 
@@ -43,12 +44,13 @@ struct Fields {
     Names unsupported;
 };
 
+constexpr std::size_t kCountersMax = 32;
+
 constexpr std::string_view kProgramKnown[]{
-    "boards", "campaigns", "currencies", "orders", "program", "tz"};
+    "boards", "campaigns", "counters", "currencies", "orders", "program", "tz"};
 constexpr std::string_view kOrdersKnown[]{"park_for"};
 constexpr std::string_view kProgramUnsupported[]{
     "caps",
-    "counters",
     "draws",
     "effective_from",
     "event_types",
@@ -76,9 +78,8 @@ constexpr std::string_view kCampaignUnsupported[]{
     "schedule",
     "segment",
 };
-constexpr std::string_view kRuleKnown[]{"effects", "id", "if", "on", "priority", "stage"};
+constexpr std::string_view kRuleKnown[]{"cap", "effects", "id", "if", "on", "priority", "stage"};
 constexpr std::string_view kRuleUnsupported[]{
-    "cap",
     "caps",
     "emit",
     "enabled",
@@ -96,8 +97,13 @@ constexpr std::string_view kHoldKnown[]{"for"};
 constexpr std::string_view kHoldUnsupported[]{"cancel_on"};
 constexpr std::string_view kBoardKnown[]{"id", "score", "windows"};
 constexpr std::string_view kBoardUnsupported[]{"cohort", "scope", "segment", "ties", "visibility"};
-constexpr std::string_view kScoreKnown[]{"currency"};
-constexpr std::string_view kScoreUnsupported[]{"counter"};
+constexpr std::string_view kScoreKnown[]{"counter", "currency"};
+constexpr std::string_view kCounterKnown[]{"count", "id", "on", "points", "scope", "sum", "window"};
+constexpr std::string_view kCounterUnsupported[]{"distinct", "freeze", "streak"};
+constexpr std::string_view kCapKnown[]{"counter", "max", "on_exceed"};
+/// Fields of an order that a counter can be kept for.
+constexpr std::string_view kCounterFields[]{
+    "event.source", "event.subject", "order.channel", "order.currency"};
 
 constexpr std::string_view kUnsupportedStages[]{"guard", "multiply", "cap", "budget", "post"};
 constexpr std::string_view kUnsupportedWindows[]{"day", "season"};
@@ -146,6 +152,9 @@ public:
         read_zone(*top);
         for (const Place& item : items(*top, "currencies", Presence::required, 1, kCurrenciesMax)) {
             read_currency(item);
+        }
+        for (const Place& item : items(*top, "counters", Presence::optional, 0, kCountersMax)) {
+            read_counter(item);
         }
         for (const Place& item : items(*top, "campaigns", Presence::required, 0, kCampaignsMax)) {
             read_campaign(item);
@@ -299,12 +308,12 @@ private:
         return result;
     }
 
-    std::uint16_t currency_reference(const ObjectPlace& parent) {
-        const auto value = text(parent, "currency", Presence::required);
+    std::uint16_t currency_reference(const ObjectPlace& parent, std::string_view key = "currency") {
+        const auto value = text(parent, key, Presence::required);
         if (!value) return 0;
         const auto found = std::ranges::find(currency_ids_, *value);
         if (found == currency_ids_.end()) {
-            invalid(child_pointer(parent.pointer, "currency"), "the document has no such currency");
+            invalid(child_pointer(parent.pointer, key), "the document has no such currency");
             return 0;
         }
         return static_cast<std::uint16_t>(found - currency_ids_.begin());
@@ -380,10 +389,113 @@ private:
         document_.currencies.push_back(std::move(currency));
     }
 
+    void read_counter(const Place& place) {
+        constexpr std::string_view windows[]{"lifetime", "day", "month"};
+        constexpr std::string_view later[]{"week", "year"};
+        const auto fields = as_object(place, {kCounterKnown, kCounterUnsupported});
+        if (!fields) return;
+        Counter counter;
+        counter.id = id(*fields, counter_ids_);
+        if (counter.id.find('-') != std::string::npos) {
+            // An expression would read it as a minus.
+            invalid(child_pointer(fields->pointer, "id"), "must not contain -");
+        }
+        read_trigger(*fields);
+        counter.on = kOrderPaid;
+        read_counter_kind(*fields, counter);
+        for (const Place& item : items(*fields, "scope", Presence::required, 0, 3))
+            read_counter_scope(item, counter);
+        if (counter.of_campaign && counter.kind != CounterKind::points) {
+            invalid(
+                child_pointer(fields->pointer, "scope"),
+                "campaigns are told apart by the points they give only"
+            );
+        }
+        if (const auto window = field(*fields, "window", Presence::required)) {
+            counter.window =
+                static_cast<CounterWindow>(choice(*window, windows, later).value_or(0));
+        }
+        document_.sum_pointers.push_back(child_pointer(fields->pointer, "sum"));
+        document_.counters.push_back(std::move(counter));
+    }
+
+    void read_counter_kind(const ObjectPlace& fields, Counter& counter) {
+        const auto count = field(fields, "count", Presence::optional);
+        const auto sum = text(fields, "sum", Presence::optional);
+        const auto points = text(fields, "points", Presence::optional);
+        if (int{count.has_value()} + int{sum.has_value()} + int{points.has_value()} != 1) {
+            if (!has_any(fields, kCounterUnsupported))
+                invalid(fields.pointer, "must have one of count, sum and points");
+            return;
+        }
+        if (count) {
+            bool value = false;
+            const bool is_bool = count->value.get_bool().get(value) == simdjson::SUCCESS;
+            if (!is_bool || !value) invalid(count->pointer, "must be true");
+        } else if (sum) {
+            counter.kind = CounterKind::sum;
+            counter.sum = *sum;
+        } else {
+            counter.kind = CounterKind::points;
+            counter.currency = currency_reference(fields, "points");
+        }
+    }
+
+    void read_counter_scope(const Place& place, Counter& counter) {
+        const auto value = as_text(place);
+        if (!value) return;
+        bool twice = false;
+        if (*value == "member") {
+            twice = std::exchange(counter.of_member, true);
+        } else if (*value == "campaign") {
+            twice = std::exchange(counter.of_campaign, true);
+        } else if (contains(kCounterFields, *value)) {
+            twice = !counter.field.empty();
+            counter.field = *value;
+        } else {
+            invalid(
+                place.pointer,
+                "must be member, campaign, event.source, event.subject, order.channel or "
+                "order.currency"
+            );
+        }
+        if (twice) invalid(place.pointer, "occurs twice");
+    }
+
+    std::uint16_t counter_reference(const ObjectPlace& parent) {
+        const auto value = text(parent, "counter", Presence::required);
+        if (!value) return 0;
+        const auto found = std::ranges::find(document_.counters, *value, &Counter::id);
+        if (found == document_.counters.end()) {
+            invalid(child_pointer(parent.pointer, "counter"), "the document has no such counter");
+            return 0;
+        }
+        return static_cast<std::uint16_t>(found - document_.counters.begin());
+    }
+
+    std::optional<Cap> read_cap(const Place& place) {
+        constexpr std::string_view ways[]{"partial", "drop"};
+        const auto fields = as_object(place, {kCapKnown, {}});
+        if (!fields) return std::nullopt;
+        Cap cap;
+        cap.counter = counter_reference(*fields);
+        if (!field(*fields, "max", Presence::required)) return std::nullopt;
+        cap.max = integer(*fields, "max", 0, kCapMax).value_or(0);
+        if (const auto way = field(*fields, "on_exceed", Presence::optional)) {
+            cap.drop = choice(*way, ways).value_or(0) == 1;
+            if (cap.counter < document_.counters.size() &&
+                document_.counters[cap.counter].kind != CounterKind::points) {
+                invalid(way->pointer, "only a counter of points can be used up in part");
+            }
+        }
+        return cap;
+    }
+
     void read_campaign(const Place& place) {
         const auto fields = as_object(place, {kCampaignKnown, kCampaignUnsupported});
         if (!fields) return;
         const std::string campaign = id(*fields, campaign_ids_);
+        document_.campaigns.push_back(campaign);
         std::vector<std::string> rule_ids;
         for (const Place& item : items(*fields, "rules", Presence::required, 0, kRulesMax)) {
             read_rule(item, campaign, rule_ids);
@@ -398,6 +510,7 @@ private:
         if (!fields) return;
         DocumentRule rule;
         rule.name = campaign + "/" + id(*fields, rule_ids);
+        rule.campaign = campaign;
         const bool evaluable = read_trigger(*fields);
         if (const auto stage = field(*fields, "stage", Presence::optional)) {
             rule.stage = static_cast<Stage>(choice(*stage, stages, kUnsupportedStages).value_or(0));
@@ -405,6 +518,7 @@ private:
         rule.priority = static_cast<std::int32_t>(
             integer(*fields, "priority", -kPriorityMax, kPriorityMax).value_or(0)
         );
+        if (const auto cap = field(*fields, "cap", Presence::optional)) rule.cap = read_cap(*cap);
         rule.condition.text = text(*fields, "if", Presence::optional).value_or("true");
         rule.condition.pointer = child_pointer(fields->pointer, "if");
         for (const Place& item : items(*fields, "effects", Presence::required, 1, kEffectsMax)) {
@@ -476,9 +590,8 @@ private:
         Board board;
         board.id = id(*fields, board_ids_);
         if (const auto score = field(*fields, "score", Presence::required)) {
-            const auto score_fields = as_object(*score, {kScoreKnown, kScoreUnsupported});
-            const bool counts = score_fields && has_any(*score_fields, kScoreUnsupported);
-            if (score_fields && !counts) board.currency = currency_reference(*score_fields);
+            if (const auto score_fields = as_object(*score, {kScoreKnown, {}}))
+                read_score(*score_fields, board);
         }
         for (const Place& item :
              items(*fields, "windows", Presence::required, 1, std::size(windows))) {
@@ -493,11 +606,30 @@ private:
         document_.boards.push_back(std::move(board));
     }
 
+    void read_score(const ObjectPlace& score, Board& board) {
+        const bool counts = field(score, "counter", Presence::optional).has_value();
+        if (!counts) {
+            board.currency = currency_reference(score);
+            return;
+        }
+        if (field(score, "currency", Presence::optional))
+            invalid(score.pointer, "must have one of currency and counter");
+        board.counter = counter_reference(score);
+        if (*board.counter < document_.counters.size() &&
+            !document_.counters[*board.counter].of_member) {
+            invalid(
+                child_pointer(score.pointer, "counter"),
+                "must be a counter with member in its scope"
+            );
+        }
+    }
+
     std::string_view program_;
     Complaints& complaints_;
     Document document_;
     std::vector<std::string> currency_ids_;
     std::vector<std::string> campaign_ids_;
+    std::vector<std::string> counter_ids_;
     std::vector<std::string> board_ids_;
 };
 
@@ -566,12 +698,13 @@ void write_canonical(const array& items, std::string& out) {
     out += ']';
 }
 
-/// A faultless document holds only objects, arrays, strings and integers.
+/// A faultless document holds only objects, arrays, strings, integers and `true`.
 void write_canonical(element value, std::string& out) {
     switch (value.type()) {
         case element_type::OBJECT: write_canonical(value.get_object().value_unsafe(), out); return;
         case element_type::ARRAY: write_canonical(value.get_array().value_unsafe(), out); return;
         case element_type::STRING: write_text(value.get_string().value_unsafe(), out); return;
+        case element_type::BOOL: out += value.get_bool().value_unsafe() ? "true" : "false"; return;
         default:
             // "2.0" is the integer 2 in JSON Schema, so it is here.
             out += std::to_string(static_cast<std::int64_t>(value.get_double().value_unsafe()));

@@ -40,6 +40,31 @@ std::string_view name(BoardWindow window) {
     return {};
 }
 
+std::string_view name(CounterWindow window) {
+    switch (window) {
+        case CounterWindow::lifetime: return "lifetime";
+        case CounterWindow::day: return "day";
+        case CounterWindow::month: return "month";
+    }
+    return {};
+}
+
+namespace {
+
+/// What `order.paid` has, and the counts of the counters that are the same for all campaigns.
+cel::Environment environment_with(const std::vector<Counter>& counters) {
+    std::vector<cel::Variable> variables = order_environment().variables();
+    for (const Counter& counter : counters) {
+        // A counter of campaigns has no one value; its place is kept, under a name nobody can
+        // write.
+        const std::string_view root = counter.of_campaign ? "0counter." : "counter.";
+        variables.push_back({std::string(root) + counter.id, cel::TypeKind::int_});
+    }
+    return cel::Environment(std::move(variables));
+}
+
+}  // namespace
+
 /// A Document to a RuleSet; complains about each expression that does not compile.
 class RuleSetCompiler {
 public:
@@ -47,6 +72,17 @@ public:
         : complaints_(complaints), rule_set_(new RuleSet) {}
 
     std::shared_ptr<RuleSet> compile(Document document) {
+        environment_ = environment_with(document.counters);
+        rule_set_->counters_ = std::move(document.counters);
+        make_cells(document.campaigns);
+        for (std::size_t i = 0; i < rule_set_->counters_.size(); ++i) {
+            const Counter& counter = rule_set_->counters_[i];
+            rule_set_->sums_.push_back(
+                counter.kind == CounterKind::sum
+                    ? expression({counter.sum, document.sum_pointers[i]}, cel::ExpectedType::int_)
+                    : CompiledExpression{}
+            );
+        }
         for (DocumentRule& rule : document.rules)
             add_rule(std::move(rule));
         std::ranges::sort(rule_set_->order_paid_, {}, [](const CompiledRule& rule) {
@@ -62,9 +98,35 @@ public:
     }
 
 private:
+    void make_cells(const std::vector<std::string>& campaigns) {
+        for (std::uint16_t n = 0; n < rule_set_->counters_.size(); ++n) {
+            const Counter& counter = rule_set_->counters_[n];
+            const std::string input = "counter." + counter.id;
+            if (!counter.of_campaign) {
+                rule_set_->cells_.push_back({n, {}, input});
+                continue;
+            }
+            for (const std::string& campaign : campaigns)
+                rule_set_->cells_.push_back({n, campaign, input + "." + campaign});
+        }
+    }
+
+    [[nodiscard]] std::size_t cell_of(std::uint16_t counter, std::string_view campaign) const {
+        const auto found = std::ranges::find_if(rule_set_->cells_, [&](const CounterCell& cell) {
+            return cell.counter == counter && (cell.campaign.empty() || cell.campaign == campaign);
+        });
+        return static_cast<std::size_t>(found - rule_set_->cells_.begin());
+    }
+
     void add_rule(DocumentRule rule) {
         CompiledRule compiled;
         compiled.name = std::move(rule.name);
+        compiled.campaign = std::move(rule.campaign);
+        if (rule.cap && rule.cap->counter < rule_set_->counters_.size()) {
+            compiled.cap = rule.cap;
+            compiled.cap_cell = cell_of(rule.cap->counter, compiled.campaign);
+            rule_set_->cells_[compiled.cap_cell].read = true;
+        }
         compiled.stage = rule.stage;
         compiled.priority = rule.priority;
         compiled.condition = expression(rule.condition, cel::ExpectedType::bool_);
@@ -83,7 +145,7 @@ private:
     CompiledExpression expression(const DocumentExpression& source, cel::ExpectedType expected) {
         cel::Limits limits = cel::Limits::rule();
         limits.cost_max = kExpressionCostMax;
-        auto compiled = cel::compile(source.text, order_environment(), expected, limits);
+        auto compiled = cel::compile(source.text, environment_, expected, limits);
         if (compiled.has_error()) {
             complaints_.add(compiled.error().code, source.pointer, compiled.error().detail);
             return {};
@@ -91,7 +153,7 @@ private:
         CompiledExpression result{*compiled, std::nullopt};
         if (!compiled->slots_read().empty()) {
             for (const std::uint32_t slot : compiled->slots_read())
-                rule_set_->slots_read_ |= 1U << slot;
+                note_read(slot);
             return result;
         }
         cel::Fuel fuel{cel::kRuleFuel};
@@ -101,8 +163,19 @@ private:
         return result;
     }
 
+    void note_read(std::uint32_t slot) {
+        constexpr auto kOrderSlots = static_cast<std::uint32_t>(OrderSlot::count);
+        if (slot < kOrderSlots) {
+            rule_set_->slots_read_ |= 1U << slot;
+        } else {
+            const auto counter = static_cast<std::uint16_t>(slot - kOrderSlots);
+            rule_set_->cells_[cell_of(counter, {})].read = true;
+        }
+    }
+
     Complaints& complaints_;
     std::shared_ptr<RuleSet> rule_set_;
+    cel::Environment environment_ = order_environment();
     cel::Arena arena_;
 };
 
@@ -113,6 +186,16 @@ std::optional<std::uint16_t> RuleSet::currency(std::string_view id) const {
     const auto found = std::ranges::find(currencies_, id, &Currency::id);
     if (found == currencies_.end()) return std::nullopt;
     return static_cast<std::uint16_t>(found - currencies_.begin());
+}
+
+std::optional<std::uint16_t> RuleSet::counter(std::string_view id) const {
+    const auto found = std::ranges::find(counters_, id, &Counter::id);
+    if (found == counters_.end()) return std::nullopt;
+    return static_cast<std::uint16_t>(found - counters_.begin());
+}
+
+std::span<const CompiledExpression> RuleSet::sums() const {
+    return sums_;
 }
 
 std::span<const CompiledRule> RuleSet::order_paid() const {
@@ -153,6 +236,15 @@ ledger::Result<void> check_succession(const RuleSet& previous, const RuleSet& ne
                 ErrorCode::invalid_document, pointer, "a currency in use keeps its scale and kind"
             );
         }
+    }
+    for (std::size_t i = 0; i < previous.counters().size(); ++i) {
+        if (i < next.counters().size() && next.counters()[i] == previous.counters()[i]) continue;
+        complaints.add(
+            ErrorCode::invalid_document,
+            child_pointer("/counters", i),
+            "must stay \"" + previous.counters()[i].id +
+                "\" as it was: what it counted stays; new counters come last"
+        );
     }
     if (!complaints.empty()) return complaints.to_error();
     return {};

@@ -13,6 +13,7 @@
 
 namespace rules {
 
+struct CompiledExpression;
 struct CompiledRule;
 struct Document;
 
@@ -36,9 +37,39 @@ struct Currency {
 enum class BoardWindow : std::uint8_t { all, month, week };
 [[nodiscard]] std::string_view name(BoardWindow window);
 
+/// What a counter adds up: events, an expression of each, or the points that rules give.
+enum class CounterKind : std::uint8_t { count, sum, points };
+/// When a counter begins again, in the program's zone.
+enum class CounterWindow : std::uint8_t { lifetime, day, month };
+[[nodiscard]] std::string_view name(CounterWindow window);
+
+/// A counter of the program. Its number is its position in RuleSet::counters().
+struct Counter {
+    std::string id;
+    std::string on;  ///< the event type
+    CounterKind kind = CounterKind::count;
+    std::string sum;             ///< of CounterKind::sum: the expression as written
+    std::uint16_t currency = 0;  ///< of CounterKind::points
+    CounterWindow window = CounterWindow::lifetime;
+    bool of_member = false;    ///< each member has a count of its own
+    bool of_campaign = false;  ///< each campaign has (CounterKind::points only)
+    std::string field;         ///< each value of this field of the event has; empty: none
+    friend bool operator==(const Counter&, const Counter&) = default;
+};
+
+/// One count that an event can change: a counter, of a campaign if the counter tells them apart.
+struct CounterCell {
+    std::uint16_t counter = 0;
+    std::string campaign;
+    std::string input;  ///< how entries name what it was: "counter.orders", "counter.spent.core"
+    bool read = false;  ///< a rule or a cap looks at it
+};
+
 struct Board {
     std::string id;
     std::uint16_t currency = 0;  ///< index into RuleSet::currencies()
+    /// Index into RuleSet::counters(), and then the currency means nothing.
+    std::optional<std::uint16_t> counter = std::nullopt;
     std::vector<BoardWindow> windows;
 };
 
@@ -68,6 +99,13 @@ public:
     [[nodiscard]] std::span<const Currency> currencies() const { return currencies_; }
     [[nodiscard]] std::optional<std::uint16_t> currency(std::string_view id) const;
     [[nodiscard]] std::span<const Board> boards() const { return boards_; }
+    /// Numbered by position, as currencies are.
+    [[nodiscard]] std::span<const Counter> counters() const { return counters_; }
+    [[nodiscard]] std::optional<std::uint16_t> counter(std::string_view id) const;
+    /// What an `order.paid` can change, by counter, then in the order of the campaigns.
+    [[nodiscard]] std::span<const CounterCell> cells() const { return cells_; }
+    /// The expressions of counters that sum, by counter number.
+    [[nodiscard]] std::span<const CompiledExpression> sums() const;
 
     /// The rules of `order.paid` in the order in which they run: stage, priority from high to low,
     /// then the name "campaign/rule" by bytes.
@@ -94,6 +132,9 @@ private:
 
     std::vector<Currency> currencies_;
     std::vector<Board> boards_;
+    std::vector<Counter> counters_;
+    std::vector<CounterCell> cells_;
+    std::vector<CompiledExpression> sums_;
     std::vector<CompiledRule> order_paid_;
     std::uint32_t slots_read_ = 0;
     ledger::Timestamp park_for_ = kParkForDefault;
@@ -115,8 +156,8 @@ using RuleSetPtr = std::shared_ptr<const RuleSet>;
 );
 
 /// Checks that `next` may follow `previous` as a version of one program: currencies keep their
-/// position, kind and scale (wallets are stored under the number); new ones come last.
-/// Errors: `invalid_document` with one pointer a currency.
+/// position, kind and scale (wallets are stored under the number), counters their position and all
+/// that defines them; new ones come last. Errors: `invalid_document` with one pointer each.
 [[nodiscard]] ledger::Result<void> check_succession(const RuleSet& previous, const RuleSet& next);
 
 }  // namespace rules

@@ -69,6 +69,16 @@ WindowSpan window_at(BoardWindow kind, const date::time_zone& zone, Timestamp at
     return {"all", 0, ledger::kNever};
 }
 
+std::int32_t period_at(CounterWindow window, const date::time_zone& zone, Timestamp at) {
+    if (window == CounterWindow::lifetime) return 0;
+    const LocalDay day = local_day(zone, at);
+    if (window == CounterWindow::day)
+        return static_cast<std::int32_t>(day.time_since_epoch().count());
+    const std::chrono::year_month_day date(day);
+    return (static_cast<int>(date.year()) - 1970) * 12 +
+           static_cast<std::int32_t>(static_cast<unsigned>(date.month())) - 1;
+}
+
 Timestamp day_begin(const date::time_zone& zone, Timestamp at) {
     return midnight(zone, local_day(zone, at));
 }

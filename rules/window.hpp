@@ -24,6 +24,11 @@ struct WindowSpan {
     BoardWindow kind, const date::time_zone& zone, ledger::Timestamp at
 );
 
+/// The period of a counter that holds `at`: local days or months since 1970-01; 0 for lifetime.
+[[nodiscard]] std::int32_t period_at(
+    CounterWindow window, const date::time_zone& zone, ledger::Timestamp at
+);
+
 /// The local midnight that begins the day of `at`, as above.
 [[nodiscard]] ledger::Timestamp day_begin(const date::time_zone& zone, ledger::Timestamp at);
 

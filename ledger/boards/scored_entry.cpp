@@ -2,6 +2,8 @@
 
 #include <protozero/pbf_reader.hpp>
 
+#include "ledger/counter_slot.hpp"
+
 // Field numbers: ledger/entry.proto. A test compares it with the codec that reads everything.
 namespace ledger::boards {
 namespace {
@@ -30,6 +32,26 @@ ScoredEntry::Earned read_balance(pbf_reader in, MemberId member) {
         }
     }
     return earned;
+}
+
+void read_counter(pbf_reader in, ScoredEntry& entry) {
+    ScoredEntry::Counted counted;
+    while (in.next()) {
+        switch (in.tag_and_type()) {
+            case number_field(1):
+                counted.counter = static_cast<std::uint16_t>(in.get_uint64());
+                break;
+            case text_field(2): {
+                const protozero::data_view slot = in.get_view();
+                if (const auto parsed = parse_counter_slot({slot.data(), slot.size()}))
+                    counted.member = parsed->member;
+                break;
+            }
+            case number_field(3): counted.delta = in.get_sint64(); break;
+            default: in.skip();
+        }
+    }
+    if (!counted.member.none()) entry.counted.push_back(counted);
 }
 
 void read_link(pbf_reader in, ScoredEntry& entry) {
@@ -80,6 +102,7 @@ void read_entry(pbf_reader in, ScoredEntry& entry) {
                 has_evaluated_at = true;
                 break;
             case number_field(13): entry.member = MemberId{in.get_uint64()}; break;
+            case text_field(19): read_counter(in.get_message(), entry); break;
             case text_field(20): read_link(in.get_message(), entry); break;
             case text_field(21):
                 entry.earned.push_back(read_balance(in.get_message(), entry.member));
@@ -106,6 +129,7 @@ Result<void> scan_entry(std::string_view bytes, ScoredEntry& entry) {
     entry.member = {};
     entry.original = {};
     entry.earned.clear();
+    entry.counted.clear();
     entry.window = {};
     try {
         read_entry(pbf_reader{bytes.data(), bytes.size()}, entry);

@@ -24,6 +24,12 @@ struct ScoredEntry {
         Points lifetime = 0;  ///< earned so far, net of what was taken back
     };
     boost::container::small_vector<Earned, 2> earned;
+    struct Counted {
+        MemberId member;
+        std::uint16_t counter = 0;
+        std::int64_t delta = 0;
+    };
+    boost::container::small_vector<Counted, 2> counted;  ///< of counters that tell members apart
     BoardWindowPart window;  ///< kind board_window; `id` points into the entry's bytes
 };
 

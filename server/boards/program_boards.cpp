@@ -25,6 +25,10 @@ BoardWindow window_of(ledger::WindowKind kind) {
     return kind == ledger::WindowKind::month ? BoardWindow::month : BoardWindow::week;
 }
 
+ScoreSource score_of(const rules::Board& board) {
+    return board.counter ? ScoreSource{true, *board.counter} : ScoreSource{false, board.currency};
+}
+
 }  // namespace
 
 std::string row_id(const ledger::HmacKey& hmac, std::string_view board, ledger::MemberId member) {
@@ -62,21 +66,25 @@ void ProgramBoards::add_series(SeriesKey key) {
 
 void ProgramBoards::use(std::shared_ptr<const rules::RuleSet> rule_set) {
     rule_set_ = std::move(rule_set);
-    // What was ever earned is kept for each currency, declared on a board or not: deltas are taken
-    // from it, and a board that is declared later has its scores at once.
+    // What was ever earned or counted is kept, declared on a board or not: deltas of points are
+    // taken from it, and a board that is declared later has its scores at once.
     for (std::uint16_t currency = 0; currency < rule_set_->currencies().size(); ++currency)
-        add_series({currency, BoardWindow::all});
+        add_series({{false, currency}, BoardWindow::all});
+    for (std::uint16_t counter = 0; counter < rule_set_->counters().size(); ++counter) {
+        if (rule_set_->counters()[counter].of_member)
+            add_series({{true, counter}, BoardWindow::all});
+    }
     std::map<ChannelKey, Channel> channels;
     for (const rules::Board& board : rule_set_->boards()) {
         for (const BoardWindow window : board.windows) {
             ChannelKey key{program_, board.id, window};
-            add_series({board.currency, window});
+            add_series({score_of(board), window});
             const auto known = channels_.find(key);
             const bool same = known != channels_.end() &&
-                              known->second.series == SeriesKey{board.currency, window};
+                              known->second.series == SeriesKey{score_of(board), window};
             Channel channel;
             if (same) channel = std::move(known->second);
-            channel.series = {board.currency, window};
+            channel.series = {score_of(board), window};
             channel.dirty = true;
             channels.emplace(std::move(key), std::move(channel));
         }
@@ -93,7 +101,7 @@ void ProgramBoards::open_window(const ledger::boards::ScoredEntry& entry, ledger
     if (!rule_set_) return;
     for (const rules::Board& board : rule_set_->boards()) {
         if (std::ranges::find(board.windows, kind) != board.windows.end())
-            add_series({board.currency, kind});
+            add_series({score_of(board), kind});
     }
 }
 
@@ -128,16 +136,27 @@ ledger::Result<void> ProgramBoards::apply(ledger::Seq seq, std::string_view byte
     }
     for (const auto& earned : entry_.earned) {
         if (members_.empty() || members_.back() != earned.member) members_.push_back(earned.member);
-        const auto all = series_.find({earned.currency, BoardWindow::all});
+        const auto all = series_.find({{false, earned.currency}, BoardWindow::all});
         if (all == series_.end()) continue;
         const auto score = all->second.board().score(static_cast<Member>(earned.member.value));
         const ledger::Points delta = earned.lifetime - (score ? score->points : 0);
-        if (delta == 0) continue;
-        for (auto& [key, series] : series_) {
-            if (key.first == earned.currency) series.apply(entry_, seq, earned.member, delta);
-        }
+        apply_delta({false, earned.currency}, seq, earned.member, delta);
+    }
+    for (const auto& counted : entry_.counted) {
+        if (members_.empty() || members_.back() != counted.member)
+            members_.push_back(counted.member);
+        apply_delta({true, counted.counter}, seq, counted.member, counted.delta);
     }
     return {};
+}
+
+void ProgramBoards::apply_delta(
+    ScoreSource score, ledger::Seq seq, ledger::MemberId member, ledger::Points delta
+) {
+    if (delta == 0) return;
+    for (auto& [key, series] : series_) {
+        if (key.first == score) series.apply(entry_, seq, member, delta);
+    }
 }
 
 bool ProgramBoards::dirty() const {
@@ -268,7 +287,8 @@ std::optional<Standing> ProgramBoards::standing(const ChannelKey& key, ledger::M
 std::uint64_t ProgramBoards::content_hash() const {
     std::uint64_t hash = 0;
     for (const auto& [key, series] : series_) {
-        const std::uint64_t salt = key.first * 4 + static_cast<std::uint64_t>(key.second) + 1;
+        const std::uint64_t number = key.first.number + (key.first.counter ? 0x1'0000U : 0U);
+        const std::uint64_t salt = number * 4 + static_cast<std::uint64_t>(key.second) + 1;
         hash += series.board().content_hash() * (salt * 0x9e3779b97f4a7c15ULL | 1);
     }
     return hash;

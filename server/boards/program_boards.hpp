@@ -23,6 +23,13 @@ namespace server::boards {
     const ledger::HmacKey& hmac, std::string_view board, ledger::MemberId member
 );
 
+/// What a board's score is made of: a currency, or a counter.
+struct ScoreSource {
+    bool counter = false;
+    std::uint16_t number = 0;
+    friend auto operator<=>(const ScoreSource&, const ScoreSource&) = default;
+};
+
 /// The boards of one program, made of its entries in order. The same entries give the same boards,
 /// ties and windows included. One thread.
 class ProgramBoards {
@@ -62,7 +69,7 @@ public:
     [[nodiscard]] std::uint64_t content_hash() const;
 
 private:
-    using SeriesKey = std::pair<std::uint16_t, rules::BoardWindow>;  ///< currency, window
+    using SeriesKey = std::pair<ScoreSource, rules::BoardWindow>;
     struct Channel {
         SeriesKey series;
         std::shared_ptr<const Page> page;
@@ -73,6 +80,9 @@ private:
     void open_window(const ledger::boards::ScoredEntry& entry, ledger::Seq seq);
     void begin_day_if_due(ledger::Timestamp at);
     void add_series(SeriesKey key);
+    void apply_delta(
+        ScoreSource score, ledger::Seq seq, ledger::MemberId member, ledger::Points delta
+    );
     [[nodiscard]] Series* series_of(const Channel& channel);
     [[nodiscard]] Channel* channel_of(const ChannelKey& key);
     [[nodiscard]] Row row_of(

@@ -7,6 +7,7 @@
 #include "rules/rule_set.hpp"
 #include "server/engine/decide.hpp"
 #include "server/engine/decide_parts.hpp"
+#include "server/engine/order_counts.hpp"
 
 namespace server::engine {
 
@@ -194,7 +195,7 @@ bool plan_failed(PlanOutcome outcome, Decision& decision) {
 void write_outcome(const rules::Outcome& outcome, Decision& decision, ledger::RuleOutcome& stored) {
     stored.rule = outcome.rule;
     stored.code = outcome.code;
-    stored.amount = outcome.points;
+    stored.amount = outcome.uncapped;
     stored.posted = outcome.points;
     stored.currency = outcome.currency;
     stored.reason = outcome.reason;
@@ -203,6 +204,13 @@ void write_outcome(const rules::Outcome& outcome, Decision& decision, ledger::Ru
 }
 
 namespace {
+
+std::span<const ledger::Points> order_amounts(const ledger::OrderFacts& order, Decision& decision) {
+    const auto amounts = decision.scratch.make<ledger::Points>(rules::line_count(order));
+    for (std::size_t i = 0; i < amounts.size(); ++i)
+        amounts[i] = rules::line_amount(order, i);
+    return amounts;
+}
 
 void decide_paid(
     const DecideContext& context,
@@ -236,8 +244,12 @@ void decide_paid(
 
     ledger::WalletPlan plan(context.view, context.program, who.member, context.recorded_at, entry);
     if (!settle(plan, who.member, decision)) return;
-    const rules::OrderEvent event{
+    rules::OrderEvent event{
         entry.event.order, command.id, command.source, command.subject, command.occurred_at, now};
+    OrderCounts counts(context, *rule_set, event, who.member, decision);
+    if (!counts.load()) return;
+    event.counts = counts.values();
+    counts.record_inputs(entry);
     for (const rules::Outcome& outcome : rules::evaluate(*rule_set, event, rule_scratch())) {
         ledger::RuleOutcome& stored = entry.event.rules.emplace_back();
         write_outcome(outcome, decision, stored);
@@ -252,6 +264,7 @@ void decide_paid(
         if (plan_failed(granted, decision)) return;
         stored.lot = plan.granted_lot();
     }
+    counts.change({}, order_amounts(entry.event.order, decision), entry);
     plan.finish();
     decision.kind = Decision::Kind::entries;
     decision.status = Status::applied;

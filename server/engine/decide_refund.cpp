@@ -5,6 +5,7 @@
 #include "rules/refund.hpp"
 #include "rules/rule_set.hpp"
 #include "server/engine/decide_parts.hpp"
+#include "server/engine/order_counts.hpp"
 
 namespace server::engine {
 
@@ -172,6 +173,8 @@ void decide_refund_of(
             state.found() && i < state.row->refunded.size() ? state.row->refunded[i] : 0;
         remaining[i] = rules::line_amount(facts, i) - refunded;
     }
+    const auto before = decision.scratch.make<Points>(lines);
+    std::copy(remaining.begin(), remaining.end(), before.begin());
     const auto taken = decision.scratch.make<Points>(lines);
     if (auto planned = rules::plan_refund(facts, command.refund, remaining, taken);
         planned.has_error())
@@ -199,13 +202,16 @@ void decide_refund_of(
         context.view, context.program, order.member, context.recorded_at, entry
     );
     if (!settle(plan, order.member, decision)) return;
-    const rules::OrderEvent event{
+    rules::OrderEvent event{
         facts,
         order.event.id,
         order.event.source,
         order.event.subject,
         order.occurred_at,
         order.evaluated_at};
+    OrderCounts counts(context, *rule_set, event, order.member, decision);
+    if (!counts.load()) return;
+    event.counts = counts.recorded(order);
     const auto outcomes = rules::reevaluate(*rule_set, event, remaining, rule_scratch());
     std::size_t award = 0;
     for (const ledger::RuleOutcome& original : order.event.rules) {
@@ -248,6 +254,7 @@ void decide_refund_of(
         }
         if (plan_failed(outcome, decision)) return;
     }
+    counts.change(before, remaining, entry);
     plan.finish();
     decision.kind = Decision::Kind::entries;
     decision.status = Status::applied;

@@ -59,7 +59,8 @@ class LiveClient:
     def send(self, command, **parameters):
         self.ids += 1
         text = json.dumps({"id": self.ids, command: parameters}).encode()
-        size = bytes([0x80 | len(text)]) if len(text) < 126 else b"\xfe" + struct.pack(">H", len(text))
+        short = len(text) < 126
+        size = bytes([0x80 | len(text)]) if short else b"\xfe" + struct.pack(">H", len(text))
         self.socket.sendall(b"\x81" + size + b"\0\0\0\0" + text)
 
     def hear(self, wanted, limit_s=20):

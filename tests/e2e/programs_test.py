@@ -123,7 +123,7 @@ class ComplaintTest(support.ServerTest):
         return answer
 
     def test_sections_that_are_not_built_yet(self):
-        for name in ("ladders", "referral", "rewards", "counters"):
+        for name in ("ladders", "referral", "rewards", "caps"):
             with self.subTest(name):
                 self.refused(MINIMAL | {name: []}, "not_supported", "/" + name)
 

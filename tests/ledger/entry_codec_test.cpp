@@ -108,6 +108,8 @@ private:
             const MemberId whose = coin() ? MemberId{} : member(entry);
             entry.postings.push_back({to, whose, u16(), amount()});
         }
+        for (std::uint64_t i = below(3); i > 0; --i)
+            entry.counters.push_back({u16(), text(), amount()});
         for (std::uint64_t i = below(3); i > 0; --i) {
             entry.links.push_back({pick<LinkKind>(1, 4), Seq{number()}});
         }
@@ -261,6 +263,12 @@ void set_effects(const Entry& entry, wire_format::Entry& out) {
         set_member(to, from.member, members ? entry.member : MemberId{});
         to.set_currency(from.currency);
         to.set_amount(from.amount);
+    }
+    for (const CounterChange& from : entry.counters) {
+        auto& to = *out.add_counters();
+        to.set_counter(from.counter);
+        to.set_slot(std::string(from.slot));
+        to.set_delta(from.delta);
     }
     for (const Link& from : entry.links) {
         auto& to = *out.add_links();
@@ -578,7 +586,6 @@ TEST_CASE("entry_codec: unknown fields are skipped", "[entry_codec]") {
     unknown->AddVarint(99, 7);
     unknown->AddLengthDelimited(100, "later");
     unknown->AddFixed32(101, 7);
-    message.add_counters()->set_counter(3);
     const auto decoded = decode(message.SerializeAsString());
     REQUIRE(decoded);
     REQUIRE(encoded((*decoded)->entry) == valid_message().SerializeAsString());

@@ -23,8 +23,8 @@ std::string many_awards(int rules) {
     std::string effects;
     for (int i = 0; i < 8; ++i) {
         effects += i == 0 ? "" : ",";
-        effects +=
-            R"({"award":{"to":"member","currency":"points","points":"2000000000000","reason":"r"}})";
+        effects += R"({"award":{"to":"member","currency":"points",)"
+                   R"("points":"2000000000000","reason":"r"}})";
     }
     std::string list;
     for (int i = 0; i < rules; ++i) {

@@ -44,6 +44,8 @@ class ShardFolder {
 public:
     static constexpr const char* kDocument = R"json({"tz":"UTC",
         "currencies":[{"id":"points","scale":0,"kind":"spendable","negative":"to_debt"}],
+        "counters":[{"id":"orders","on":"order.paid","count":true,"scope":["member"],
+          "window":"lifetime"}],
         "campaigns":[{"id":"core","rules":[{"id":"purchase","on":"order.paid","if":"true",
             "effects":[{"award":{"to":"member","currency":"points",
                                  "points":"muldiv(order.net, 1, order.unit)",

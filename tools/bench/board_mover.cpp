@@ -126,8 +126,9 @@ std::uint64_t BoardMover::move() {
 std::uint64_t BoardMover::post(std::uint64_t member, std::uint64_t points) {
     auto const number = ++orders_;
     auto const body = fmt::format(
-        R"({{"specversion":"1.0","id":"o{0}","source":"//bench/live","type":"order.paid","time":"{1}",)"
-        R"("data":{{"order_id":"{0}","currency":"EUR","total":"{2}.00","customer":{{"id":"c{3}"}}}}}})",
+        R"({{"specversion":"1.0","id":"o{0}","source":"//bench/live","type":"order.paid",)"
+        R"("time":"{1}","data":{{"order_id":"{0}","currency":"EUR","total":"{2}.00",)"
+        R"("customer":{{"id":"c{3}"}}}}}})",
         number,
         rfc3339(static_cast<std::int64_t>(std::time(nullptr))),
         points,

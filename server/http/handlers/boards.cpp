@@ -303,7 +303,11 @@ void get_boards(Services& services, Call call) {
             json.begin_object().field("id", board.id);
             json.key("score")
                 .begin_object()
-                .field("currency", rule_set->currencies()[board.currency].id)
+                .field(
+                    board.counter ? "counter" : "currency",
+                    board.counter ? rule_set->counters()[*board.counter].id
+                                  : rule_set->currencies()[board.currency].id
+                )
                 .end_object();
             json.key("windows").begin_array();
             for (const rules::BoardWindow window : board.windows)
