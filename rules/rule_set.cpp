@@ -99,15 +99,17 @@ public:
 
 private:
     void make_cells(const std::vector<std::string>& campaigns) {
-        for (std::uint16_t n = 0; n < rule_set_->counters_.size(); ++n) {
-            const Counter& counter = rule_set_->counters_[n];
+        for (const Counter& counter : rule_set_->counters_) {
+            const auto n = static_cast<std::uint16_t>(&counter - rule_set_->counters_.data());
             const std::string input = "counter." + counter.id;
             if (!counter.of_campaign) {
                 rule_set_->cells_.push_back({n, {}, input});
                 continue;
             }
-            for (const std::string& campaign : campaigns)
-                rule_set_->cells_.push_back({n, campaign, input + "." + campaign});
+            for (const std::string& campaign : campaigns) {
+                rule_set_->cells_.push_back({n, campaign, input});
+                rule_set_->cells_.back().input.append(".").append(campaign);
+            }
         }
     }
 

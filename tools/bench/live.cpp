@@ -346,6 +346,7 @@ void print_medians(
     fmt::print("{:<20} median:", name);
     for (auto const& column : columns) {
         std::vector<double> values;
+        values.reserve(runs.size());
         for (auto const& run : runs)
             values.push_back(run.*column.field);
         auto const told = spread(values);
