@@ -1027,10 +1027,10 @@ std::vector<MemberId> State::recent_by_blind(ProgramId program, BlindKind kind, 
 std::vector<std::pair<Seq, bool>> State::recent_orphans(
     ProgramId program, Seq after, std::size_t live_max
 ) const {
-    static const std::map<SideGeneration::OrphanKey, bool> nothing;
+    static const std::map<SideGeneration::OrphanKey, bool> kNothing;
     const SideGeneration::OrphanKey from{program.value, after.value};
     const auto& young = impl_->side[impl_->current].orphans;
-    const auto& old = impl_->clock.running ? impl_->side[1 - impl_->current].orphans : nothing;
+    const auto& old = impl_->clock.running ? impl_->side[1 - impl_->current].orphans : kNothing;
     auto newer = young.upper_bound(from);
     auto older = old.upper_bound(from);
     const auto has = [&program](const auto& map, const auto& at) {

@@ -137,7 +137,7 @@ void decide_refund_of(
         decision.miss();
         return;
     }
-    if (command.refund.currency.size() != 0 && command.refund.currency != facts.currency) {
+    if (!command.refund.currency.empty() && command.refund.currency != facts.currency) {
         return reject_refund(
             context,
             command,
