@@ -68,141 +68,63 @@ void save_row(
     record.value = clock.scratch;
 }
 
-struct LotChunkTraits {
-    using Key = RowKey;
-    using Row = LotChunk;
+/// Rows that are one record each, under the key that `KeyOf` makes.
+template <typename TableKey, typename TableRow, ViewFamily Family, auto KeyOf>
+struct PlainTraits {
+    using Key = TableKey;
+    using Row = TableRow;
     static std::size_t heap_bytes(const Row&) { return 0; }
     static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock,
-            ViewFamily::lot,
-            chunk_row_key(ProgramId{slot.key.program}, MemberId{slot.key.number}, slot.key.chunk),
-            slot.present,
-            slot.row
-        );
+        save_row(clock, Family, KeyOf(slot.key), slot.present, slot.row);
     }
 };
 
-struct OrderTraits {
-    using Key = RowKey;
-    using Row = OrderState;
+using LotChunkTraits = PlainTraits<RowKey, LotChunk, ViewFamily::lot, [](const RowKey& key) {
+    return chunk_row_key(ProgramId{key.program}, MemberId{key.number}, key.chunk);
+}>;
+
+struct OrderTraits : PlainTraits<RowKey, OrderState, ViewFamily::rev, [](const RowKey& key) {
+    return order_row_key(ProgramId{key.program}, Seq{key.number});
+}> {
     static std::size_t heap_bytes(const Row& row) {
         return (row.refunded.size() > 4 ? row.refunded.size() * sizeof(Points) : 0) +
                (row.taken_back.size() > 2 ? row.taken_back.size() * sizeof(Points) : 0);
     }
-    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock,
-            ViewFamily::rev,
-            order_row_key(ProgramId{slot.key.program}, Seq{slot.key.number}),
-            slot.present,
-            slot.row
-        );
-    }
 };
 
-struct WaitingTraits {
-    using Key = HashKey;
-    using Row = WaitingRefunds;
+struct WaitingTraits
+    : PlainTraits<HashKey, WaitingRefunds, ViewFamily::waiting, [](const HashKey& key) {
+        return waiting_row_key(ProgramId{key.program}, key.bytes);
+    }> {
     static std::size_t heap_bytes(const Row& row) {
         return row.refunds.capacity() * sizeof(WaitingRefunds::Refund);
     }
-    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock,
-            ViewFamily::waiting,
-            waiting_row_key(ProgramId{slot.key.program}, slot.key.bytes),
-            slot.present,
-            slot.row
-        );
-    }
 };
 
-struct OrphanTraits {
-    using Key = RowKey;
-    using Row = Orphan;
-    static std::size_t heap_bytes(const Row&) { return 0; }
-    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock,
-            ViewFamily::orphan,
-            orphan_row_key(ProgramId{slot.key.program}, Seq{slot.key.number}),
-            slot.present,
-            slot.row
-        );
-    }
-};
+using OrphanTraits = PlainTraits<RowKey, Orphan, ViewFamily::orphan, [](const RowKey& key) {
+    return orphan_row_key(ProgramId{key.program}, Seq{key.number});
+}>;
 
-struct CounterTraits {
-    using Key = CounterRowKey;
-    using Row = CounterValue;
-    static std::size_t heap_bytes(const Row&) { return 0; }
-    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock,
-            ViewFamily::ctr,
-            counter_row_key(ProgramId{slot.key.program}, slot.key.counter, slot.key.slot),
-            slot.present,
-            slot.row
-        );
-    }
-};
+using CounterTraits =
+    PlainTraits<CounterRowKey, CounterValue, ViewFamily::ctr, [](const CounterRowKey& key) {
+        return counter_row_key(ProgramId{key.program}, key.counter, key.slot);
+    }>;
 
-struct ExternalIdTraits {
-    using Key = HashKey;
-    using Row = MemberId;
-    static std::size_t heap_bytes(const Row&) { return 0; }
-    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock,
-            ViewFamily::blind,
-            external_id_row_key(ProgramId{slot.key.program}, slot.key.bytes),
-            slot.present,
-            slot.row
-        );
-    }
-};
+using ExternalIdTraits = PlainTraits<HashKey, MemberId, ViewFamily::blind, [](const HashKey& key) {
+    return external_id_row_key(ProgramId{key.program}, key.bytes);
+}>;
 
-struct ProfileTraits {
-    using Key = RowKey;
-    using Row = ProfileHashes;
-    static std::size_t heap_bytes(const Row&) { return 0; }
-    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock,
-            ViewFamily::blind,
-            profile_row_key(ProgramId{slot.key.program}, MemberId{slot.key.number}),
-            slot.present,
-            slot.row
-        );
-    }
-};
+using ProfileTraits = PlainTraits<RowKey, ProfileHashes, ViewFamily::blind, [](const RowKey& key) {
+    return profile_row_key(ProgramId{key.program}, MemberId{key.number});
+}>;
 
-struct ProgramTraits {
-    using Key = RowKey;
-    using Row = Program;
-    static std::size_t heap_bytes(const Row&) { return 0; }
-    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock,
-            ViewFamily::program,
-            program_row_key(ProgramId{slot.key.program}),
-            slot.present,
-            slot.row
-        );
-    }
-};
+using ProgramTraits = PlainTraits<RowKey, Program, ViewFamily::program, [](const RowKey& key) {
+    return program_row_key(ProgramId{key.program});
+}>;
 
-struct ApiKeyTraits {
-    using Key = RowKey;
-    using Row = ApiKey;
-    static std::size_t heap_bytes(const Row&) { return 0; }
-    static void save(CheckpointClock& clock, Slot<Key, Row>& slot) {
-        save_row(
-            clock, ViewFamily::api_key, api_key_row_key(slot.key.number), slot.present, slot.row
-        );
-    }
-};
+using ApiKeyTraits = PlainTraits<RowKey, ApiKey, ViewFamily::api_key, [](const RowKey& key) {
+    return api_key_row_key(key.number);
+}>;
 
 // ---- what is kept a generation: one for each epoch that is not in views/ yet ----
 

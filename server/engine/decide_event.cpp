@@ -161,6 +161,14 @@ MemberAnswer find_or_make_member(
     return answer;
 }
 
+const rules::RuleSet* rules_or_refuse(
+    const DecideContext& context, std::uint32_t version, Decision& decision
+) {
+    const rules::RuleSet* rule_set = context.rule_sets.find(context.program, version);
+    if (rule_set == nullptr) decision.refuse(read_only_program());
+    return rule_set;
+}
+
 bool settle(ledger::WalletPlan& plan, ledger::MemberId member, Decision& decision) {
     const PlanOutcome outcome = plan.settle(ledger::kDuesMax);
     if (outcome == PlanOutcome::more_due) {
@@ -205,13 +213,6 @@ void write_outcome(const rules::Outcome& outcome, Decision& decision, ledger::Ru
 
 namespace {
 
-std::span<const ledger::Points> order_amounts(const ledger::OrderFacts& order, Decision& decision) {
-    const auto amounts = decision.scratch.make<ledger::Points>(rules::line_count(order));
-    for (std::size_t i = 0; i < amounts.size(); ++i)
-        amounts[i] = rules::line_amount(order, i);
-    return amounts;
-}
-
 void decide_paid(
     const DecideContext& context,
     const EventCommand& command,
@@ -220,11 +221,8 @@ void decide_paid(
 ) {
     const ledger::Program* program = context.view.program(context.program);
     const std::uint32_t version = program->version_at(now);
-    const rules::RuleSet* rule_set = context.rule_sets.find(context.program, version);
-    if (rule_set == nullptr) {
-        decision.refuse(read_only_program());
-        return;
-    }
+    const rules::RuleSet* rule_set = rules_or_refuse(context, version, decision);
+    if (rule_set == nullptr) return;
     const MemberAnswer who =
         find_or_make_member(context, command.personal, command.blind, decision);
     if (!who.ready) return;
@@ -264,7 +262,7 @@ void decide_paid(
         if (plan_failed(granted, decision)) return;
         stored.lot = plan.granted_lot();
     }
-    counts.change({}, order_amounts(entry.event.order, decision), entry);
+    counts.count_order(entry);
     plan.finish();
     decision.kind = Decision::Kind::entries;
     decision.status = Status::applied;

@@ -38,11 +38,8 @@ void decide(const DecideContext& context, const AdjustCommand& command, Decision
         return;
     const ledger::Program* program = context.view.program(context.program);
     const rules::RuleSet* rule_set =
-        context.rule_sets.find(context.program, program->version_at(context.recorded_at));
-    if (rule_set == nullptr) {
-        decision.refuse(read_only_program());
-        return;
-    }
+        rules_or_refuse(context, program->version_at(context.recorded_at), decision);
+    if (rule_set == nullptr) return;
     const auto numbered = rule_set->currency(command.currency);
     if (!numbered) {
         decision.refuse(ledger::field_error(

@@ -25,6 +25,11 @@ MemberAnswer find_or_make_member(
 /// Why nothing can be decided for a program with a version that no longer compiles.
 [[nodiscard]] ledger::Error read_only_program();
 
+/// The rules of that version. Null: they no longer compile, and the decision refuses.
+[[nodiscard]] const rules::RuleSet* rules_or_refuse(
+    const DecideContext& context, std::uint32_t version, Decision& decision
+);
+
 /// Settles the member of `plan`. False: the decision says why not; if too much is due at once, it
 /// asks for the member to be settled first.
 bool settle(ledger::WalletPlan& plan, ledger::MemberId member, Decision& decision);

@@ -183,11 +183,8 @@ void decide_refund_of(
         remaining[i] -= taken[i];
 
     const rules::RuleSet* rule_set =
-        context.rule_sets.find(context.program, order.event.program_version);
-    if (rule_set == nullptr) {
-        decision.refuse(read_only_program());
-        return;
-    }
+        rules_or_refuse(context, order.event.program_version, decision);
+    if (rule_set == nullptr) return;
     ledger::Entry& entry = decision.add(context, EntryKind::event);
     fill_refund(command, arrival, now, entry);
     entry.member = order.member;
@@ -254,7 +251,7 @@ void decide_refund_of(
         }
         if (plan_failed(outcome, decision)) return;
     }
-    counts.change(before, remaining, entry);
+    counts.count_refund(before, remaining, entry);
     plan.finish();
     decision.kind = Decision::Kind::entries;
     decision.status = Status::applied;

@@ -72,11 +72,8 @@ void decide_waiting(
     }
     const ledger::Program* program = context.view.program(context.program);
     const rules::RuleSet* rule_set =
-        context.rule_sets.find(context.program, program->version_at(context.recorded_at));
-    if (rule_set == nullptr) {
-        decision.refuse(read_only_program());
-        return;
-    }
+        rules_or_refuse(context, program->version_at(context.recorded_at), decision);
+    if (rule_set == nullptr) return;
     ledger::Entry& entry = decision.add(context, EntryKind::parked);
     fill_refund(command, {}, now, entry);
     keep_personal(command, entry);

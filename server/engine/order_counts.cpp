@@ -97,25 +97,37 @@ std::int64_t OrderCounts::points_in(const CounterCell& cell, const ledger::Entry
     return sum;
 }
 
-void OrderCounts::change(
-    std::span<const rules::Points> before,
-    std::span<const rules::Points> amounts,
-    ledger::Entry& entry
-) const {
+std::span<std::int64_t> OrderCounts::counted(std::span<const rules::Points> amounts) const {
+    return decision_.scratch.copy(rules::counted(rule_set_, event_, amounts, rule_scratch()));
+}
+
+void OrderCounts::write(std::span<const std::int64_t> deltas, ledger::Entry& entry) const {
     const auto cells = rule_set_.cells();
-    if (cells.empty()) return;
-    const auto deltas = decision_.scratch.make<std::int64_t>(cells.size());
-    const auto now = rules::counted(rule_set_, event_, amounts, rule_scratch());
-    std::copy(now.begin(), now.end(), deltas.begin());
-    if (!before.empty()) {
-        const auto then = rules::counted(rule_set_, event_, before, rule_scratch());
-        for (std::size_t i = 0; i < cells.size(); ++i)
-            deltas[i] -= then[i];
-    }
     for (std::size_t i = 0; i < cells.size(); ++i) {
         const std::int64_t delta = deltas[i] + points_in(cells[i], entry);
         if (delta != 0) entry.counters.push_back({cells[i].counter, slots_[i], delta});
     }
+}
+
+void OrderCounts::count_order(ledger::Entry& entry) const {
+    if (rule_set_.cells().empty()) return;
+    const auto amounts = decision_.scratch.make<rules::Points>(rules::line_count(event_.order));
+    for (std::size_t i = 0; i < amounts.size(); ++i)
+        amounts[i] = rules::line_amount(event_.order, i);
+    write(counted(amounts), entry);
+}
+
+void OrderCounts::count_refund(
+    std::span<const rules::Points> before,
+    std::span<const rules::Points> after,
+    ledger::Entry& entry
+) const {
+    if (rule_set_.cells().empty()) return;
+    const auto deltas = counted(after);
+    const auto then = counted(before);
+    for (std::size_t i = 0; i < deltas.size(); ++i)
+        deltas[i] -= then[i];
+    write(deltas, entry);
 }
 
 }  // namespace server::engine

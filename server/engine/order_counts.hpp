@@ -31,16 +31,20 @@ public:
     /// What the order's entry says the values were.
     [[nodiscard]] std::span<const std::int64_t> recorded(const ledger::Entry& order) const;
 
-    /// The entry changes each cell by what `amounts` say now minus what they said `before` (empty:
-    /// nothing yet), and by the points that `entry` posts.
-    void change(
+    /// The order's own entry counts what it is and the points that it posts.
+    void count_order(ledger::Entry& entry) const;
+    /// A refund's entry changes each cell by what is left `after` it minus what was `before`, and
+    /// by the points that it posts.
+    void count_refund(
         std::span<const rules::Points> before,
-        std::span<const rules::Points> amounts,
+        std::span<const rules::Points> after,
         ledger::Entry& entry
     ) const;
 
 private:
     [[nodiscard]] std::string_view slot_of(const rules::CounterCell& cell) const;
+    [[nodiscard]] std::span<std::int64_t> counted(std::span<const rules::Points> amounts) const;
+    void write(std::span<const std::int64_t> deltas, ledger::Entry& entry) const;
     [[nodiscard]] std::int64_t points_in(const rules::CounterCell& cell, const ledger::Entry& entry)
         const;
 

@@ -309,11 +309,13 @@ test("a page load asks the shop for one token", async () => {
   put(false);
   const { page, context } = await stage.open(`${stage.origin}/`, { width: 800 });
   await page.addInitScript(() => {
-    const token = () =>
-      new Promise((resolve) => {
-        calls.count++;
-        setTimeout(resolve, 1_500, "member"); // until after `load` and `pageshow`
-      });
+    const shown = new Promise((resolve) => addEventListener("pageshow", resolve));
+    // Awaited until everybody has heard of `pageshow`.
+    const token = async () => {
+      calls.count++;
+      await shown;
+      return new Promise((resolve) => setTimeout(resolve, 0, "member"));
+    };
     const calls = { count: 0 };
     Object.assign(window, { calls, Guerdon: { token } });
   });

@@ -14,6 +14,7 @@
 
 #include <fmt/core.h>
 
+#include "tools/bench/column.hpp"
 #include "tools/bench/compact.hpp"
 #include "tools/bench/histogram.hpp"
 #include "tools/bench/load.hpp"
@@ -46,13 +47,7 @@ struct RunFigures {
     double fdatasync_per_s = 0;
 };
 
-struct Column {
-    char const* title;
-    double RunFigures::*field;
-    int digits;
-};
-
-constexpr Column kColumns[] = {
+constexpr Column<RunFigures> kColumns[] = {
     {"events/s", &RunFigures::events_per_s, 0},
     {"p50 ms", &RunFigures::p50_ms, 3},
     {"p99 ms", &RunFigures::p99_ms, 2},
@@ -247,11 +242,7 @@ void print_medians(
     for (auto const& column : kColumns) {
         fmt::print("| {} |", column.title);
         for (auto const& variant : variants) {
-            std::vector<double> values;
-            for (auto const& figures : runs.at(variant.name())) {
-                values.push_back(figures.*column.field);
-            }
-            auto const told = spread(values);
+            auto const told = column.over(runs.at(variant.name()));
             fmt::print(
                 " {:.{}f} ({:.{}f}–{:.{}f}) |",
                 told.median,

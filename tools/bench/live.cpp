@@ -14,6 +14,7 @@
 
 #include "tools/bench/board_mover.hpp"
 #include "tools/bench/child_process.hpp"
+#include "tools/bench/column.hpp"
 #include "tools/bench/crowd.hpp"
 #include "tools/bench/histogram.hpp"
 #include "tools/bench/machine.hpp"
@@ -48,13 +49,7 @@ struct Figures {
     double kernel_bytes_per_socket = 0;
 };
 
-struct Column {
-    char const* title;
-    double Figures::*field;
-    int digits;
-};
-
-constexpr Column kSending[] = {
+constexpr Column<Figures> kSending[] = {
     {"frames/s", &Figures::frames_per_s, 0},
     {"messages/s", &Figures::messages_per_s, 0},
     {"B/frame", &Figures::bytes_per_frame, 0},
@@ -62,11 +57,11 @@ constexpr Column kSending[] = {
     {"us/message", &Figures::cpu_us_per_message, 2},
     {"server cores", &Figures::cores, 2},
 };
-constexpr Column kDelay[] = {
+constexpr Column<Figures> kDelay[] = {
     {"p50 ms", &Figures::p50_ms, 2},
     {"p99 ms", &Figures::p99_ms, 2},
 };
-constexpr Column kMemory[] = {
+constexpr Column<Figures> kMemory[] = {
     {"server B/socket", &Figures::bytes_per_socket, 0},
     {"kernel slab B/socket, both ends", &Figures::kernel_bytes_per_socket, 0},
 };
@@ -329,7 +324,10 @@ Figures run_ws_idle(LiveOptions const& options, fs::path const& folder) {
 
 template <std::size_t Count>
 void print_run(
-    std::string const& name, unsigned run, Figures const& figures, Column const (&columns)[Count]
+    std::string const& name,
+    unsigned run,
+    Figures const& figures,
+    Column<Figures> const (&columns)[Count]
 ) {
     fmt::print("{:<20} run {}:", name, run);
     for (auto const& column : columns) {
@@ -341,15 +339,13 @@ void print_run(
 
 template <std::size_t Count>
 void print_medians(
-    std::string const& name, std::vector<Figures> const& runs, Column const (&columns)[Count]
+    std::string const& name,
+    std::vector<Figures> const& runs,
+    Column<Figures> const (&columns)[Count]
 ) {
     fmt::print("{:<20} median:", name);
     for (auto const& column : columns) {
-        std::vector<double> values;
-        values.reserve(runs.size());
-        for (auto const& run : runs)
-            values.push_back(run.*column.field);
-        auto const told = spread(values);
+        auto const told = column.over(runs);
         fmt::print(
             "  {} {:.{}f} ({:.{}f}–{:.{}f})",
             column.title,
@@ -413,12 +409,14 @@ private:
     }
 
     template <std::size_t Count, typename Ours>
-    void repeat(std::string const& name, Column const (&columns)[Count], Ours ours) {
+    void repeat(std::string const& name, Column<Figures> const (&columns)[Count], Ours ours) {
         repeat(name, columns, ours, nullptr);
     }
 
     template <std::size_t Count, typename Ours, typename Theirs>
-    void repeat(std::string const& name, Column const (&columns)[Count], Ours ours, Theirs theirs) {
+    void repeat(
+        std::string const& name, Column<Figures> const (&columns)[Count], Ours ours, Theirs theirs
+    ) {
         std::vector<Figures> our_runs;
         std::vector<Figures> their_runs;
         for (unsigned run = 1; run <= options_.runs; ++run) {

@@ -16,7 +16,9 @@ namespace {
 
 constexpr int kUsage = 2;
 
-void register_common(CLI::App& command, bench::BenchOptions& options, bool& quick) {
+/// What every bench of a server takes.
+template <typename Options>
+void register_common(CLI::App& command, Options& options, bool& quick) {
     command.add_option("--folder", options.folder, "where a fresh data folder is made and removed")
         ->check(CLI::ExistingDirectory)
         ->capture_default_str();
@@ -26,15 +28,18 @@ void register_common(CLI::App& command, bench::BenchOptions& options, bool& quic
     command.add_option("--runs", options.runs, "runs of each scenario")
         ->check(CLI::Range(1, 100))
         ->capture_default_str();
+    command
+        .add_option("--binary", options.binary, "the server to start (default: this executable)")
+        ->check(CLI::ExistingFile);
+    command.add_flag("--quick", quick, "one short run of everything");
+}
+
+void register_serve_flags(CLI::App& command, bench::BenchOptions& options) {
     command.add_option(
         "--serve-flag",
         options.serve_flags,
         "passed to guerdon serve, e.g. --serve-flag=--io-threads=1"
     );
-    command
-        .add_option("--binary", options.binary, "the server to start (default: this executable)")
-        ->check(CLI::ExistingFile);
-    command.add_flag("--quick", quick, "one short run of everything");
 }
 
 void register_ingest(CLI::App& command, bench::BenchOptions& options) {
@@ -90,7 +95,7 @@ void register_boards(CLI::App& command, bench::BoardsOptions& options, bool& qui
     command.add_flag("--quick", quick, "one short run");
 }
 
-void register_live(CLI::App& command, bench::LiveOptions& options, bool& quick) {
+void register_live(CLI::App& command, bench::LiveOptions& options) {
     command
         .add_option("--scenario", options.scenarios, "fanout, coalesced, delay, idle (repeatable)")
         ->check(CLI::IsMember(bench::live_scenario_names()))
@@ -101,24 +106,11 @@ void register_live(CLI::App& command, bench::LiveOptions& options, bool& quick) 
     command.add_option("--idle-sockets", options.idle_sockets, "sockets of idle")
         ->check(CLI::Range(1, 28'000))
         ->capture_default_str();
-    command.add_option("--seconds", options.seconds, "measured time of a run")
-        ->check(CLI::Range(0.1, 3600.0))
-        ->capture_default_str();
-    command.add_option("--runs", options.runs, "runs of each scenario")
-        ->check(CLI::Range(1, 100))
-        ->capture_default_str();
     command
         .add_option(
             "--ws-module", options.ws_module, "npm's ws (default: web/node_modules/ws above this)"
         )
         ->check(CLI::ExistingDirectory);
-    command.add_option("--folder", options.folder, "where a fresh data folder is made and removed")
-        ->check(CLI::ExistingDirectory)
-        ->capture_default_str();
-    command
-        .add_option("--binary", options.binary, "the server to start (default: this executable)")
-        ->check(CLI::ExistingFile);
-    command.add_flag("--quick", quick, "one short run of everything");
 }
 
 void make_quick(bench::LiveOptions& options) {
@@ -169,6 +161,7 @@ int run_bench(std::vector<std::string> arguments) {
         app.add_subcommand("restart", "SIGKILL under load, then the time to /readyz");
     for (auto* const command : {ingest, restart}) {
         register_common(*command, options, quick);
+        register_serve_flags(*command, options);
     }
     register_ingest(*ingest, options);
     register_restart(*restart, options);
@@ -177,7 +170,8 @@ int run_bench(std::vector<std::string> arguments) {
     register_boards(*boards, boards_options, quick);
     auto* const live =
         app.add_subcommand("live", "frames to many sockets, delay, memory, beside npm ws");
-    register_live(*live, live_options, quick);
+    register_common(*live, live_options, quick);
+    register_live(*live, live_options);
 
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     try {
