@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "ledger/blind.hpp"
-#include "ledger/entry_codec.hpp"
 #include "server/http/handlers/call.hpp"
 #include "server/http/request_json.hpp"
 
@@ -47,22 +46,13 @@ std::string canonical(const engine::AdjustCommand& command, std::string_view mem
 net::Response adjustment_response(HttpWrite& done, std::string_view member) {
     const engine::Outcome& outcome = done.outcomes[0];
     const auto& command = std::get<engine::AdjustCommand>(done.commands[0]);
-    net::Response response;
-    if (outcome.status == engine::Status::rejected || outcome.status == engine::Status::refused) {
-        ProblemExtras extras;
-        if (outcome.seq.value != 0) extras.seq = outcome.seq.value;
-        response = error_response(outcome.error, extras);
-    } else {
-        ledger::OwnedEntry owned;
-        if (auto decoded = ledger::decode_into(outcome.entry, owned); decoded.has_error())
-            return error_response(decoded.error());
-        response.status = command.dry_run ? 200 : 201;
-        JsonWriter json(response.body);
-        write_entry(json, *done.info, owned.entry, member, command.note);
-        if (outcome.wallet_version != 0 && !command.dry_run)
-            response.add_header("ETag", "\"" + std::to_string(outcome.wallet_version) + "\"");
+    net::Response response = entry_response(done, member, command.note);
+    if (response.status != 201) return response;
+    if (command.dry_run) {
+        response.status = 200;
+    } else if (outcome.wallet_version != 0) {
+        response.add_header("ETag", "\"" + std::to_string(outcome.wallet_version) + "\"");
     }
-    if (outcome.replayed) response.add_header("Replayed", "true");
     return response;
 }
 

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "ledger/blind.hpp"
+#include "ledger/entry_codec.hpp"
+#include "server/http/json_writer.hpp"
 
 namespace server::http {
 
@@ -86,6 +88,27 @@ std::unique_ptr<HttpRead> make_read(Call& call) {
     job->registry = call.registry;
     job->info = call.program;
     return job;
+}
+
+net::Response entry_response(
+    const HttpWrite& done, std::string_view member, std::string_view note
+) {
+    const engine::Outcome& outcome = done.outcomes[0];
+    net::Response response;
+    if (outcome.status == engine::Status::rejected || outcome.status == engine::Status::refused) {
+        ProblemExtras extras;
+        if (outcome.seq.value != 0) extras.seq = outcome.seq.value;
+        response = error_response(outcome.error, extras);
+    } else {
+        ledger::OwnedEntry owned;
+        if (auto decoded = ledger::decode_into(outcome.entry, owned); decoded.has_error())
+            return error_response(decoded.error());
+        response.status = 201;
+        JsonWriter json(response.body);
+        write_entry(json, *done.info, owned.entry, member, note);
+    }
+    if (outcome.replayed) response.add_header("Replayed", "true");
+    return response;
 }
 
 void submit_read(Services& services, Call& call, std::unique_ptr<HttpRead> job) {

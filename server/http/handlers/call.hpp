@@ -53,6 +53,12 @@ struct Call {
 [[nodiscard]] std::unique_ptr<HttpWrite> make_write(Call& call);
 [[nodiscard]] std::unique_ptr<HttpRead> make_read(Call& call);
 
+/// The answer to a command that writes one entry: the entry with 201, or why it was refused.
+/// `member` and `note` are shown as its own.
+[[nodiscard]] net::Response entry_response(
+    const HttpWrite& done, std::string_view member, std::string_view note
+);
+
 /// Submits a read that honours `?min_seq=`: waits up to 2 s for it, then not_yet_visible.
 void submit_read(Services& services, Call& call, std::unique_ptr<HttpRead> job);
 /// After `look`, runs `render` on the read pool instead of the io thread.

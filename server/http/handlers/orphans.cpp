@@ -158,36 +158,17 @@ std::string canonical(const Attachment& attachment) {
     return text;
 }
 
-net::Response attach_response(const HttpWrite& done, std::string_view member) {
-    const engine::Outcome& outcome = done.outcomes[0];
-    net::Response response;
-    if (outcome.status == engine::Status::rejected || outcome.status == engine::Status::refused) {
-        ProblemExtras extras;
-        if (outcome.seq.value != 0) extras.seq = outcome.seq.value;
-        response = error_response(outcome.error, extras);
-    } else {
-        ledger::OwnedEntry owned;
-        if (auto decoded = ledger::decode_into(outcome.entry, owned); decoded.has_error())
-            return error_response(decoded.error());
-        response.status = 201;
-        JsonWriter json(response.body);
-        write_entry(json, *done.info, owned.entry, member, {});
-    }
-    if (outcome.replayed) response.add_header("Replayed", "true");
-    return response;
-}
-
 /// Answers with the member's own name, which one more read looks up.
 void answer_attached(engine::Shard& shard, std::unique_ptr<HttpWrite> done) {
     const ledger::MemberId member = done->outcomes[0].member;
     if (member.none()) {
-        net::Response response = attach_response(*done, {});
+        net::Response response = entry_response(*done, {}, {});
         return done->respond(std::move(response));
     }
     const ledger::ProgramId program = done->program;
     net::IoQueue* const queue = done->queue();
     auto then = [owned = std::move(done), member](MemberNames names) mutable {
-        net::Response response = attach_response(*owned, names[member.value]);
+        net::Response response = entry_response(*owned, names[member.value], {});
         owned->respond(std::move(response));
     };
     look_up_names(shard, program, queue, {member}, std::move(then));
